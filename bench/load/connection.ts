@@ -1,0 +1,117 @@
+import { connect, type Socket } from "node:net"
+import { fail } from "./fail.ts"
+import { closeReply, closeRequest, type Exchange, readBuffer } from "./frames.ts"
+
+const handshakeRequest = (port: number): string =>
+  [
+    "GET / HTTP/1.1",
+    `Host: 127.0.0.1:${port}`,
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    "\r\n"
+  ].join("\r\n")
+
+/** The accept value of RFC 6455 section 1.3 for the key above. */
+const acceptHeader = /\r\nsec-websocket-accept: *s3pPLMBiTxaQ9kYGzzhZRbK\+xOo= *\r\n/i
+
+export interface ConnectionEvents {
+  readonly opened: (connection: Connection) => void
+  /** `count` more messages came back whole and right. */
+  readonly echoed: (connection: Connection, count: number) => void
+  readonly closed: () => void
+}
+
+/** One client connection; every byte it receives is checked. */
+export class Connection {
+  outstanding = 0
+  readonly #exchange: Exchange
+  readonly #events: ConnectionEvents
+  readonly #socket: Socket
+  #phase: "handshake" | "open" | "closing" = "handshake"
+  /** Bytes of the handshake or of the closing frame so far. */
+  #head = ""
+  /** Position in the reply being received. */
+  #offset = 0
+
+  constructor(port: number, exchange: Exchange, events: ConnectionEvents) {
+    this.#exchange = exchange
+    this.#events = events
+    this.#socket = connect({
+      port,
+      host: "127.0.0.1",
+      noDelay: true,
+      onread: { buffer: readBuffer, callback: (size) => this.#received(size) }
+    })
+    this.#socket.on("connect", () =>
+      exchange.raw ? this.#open() : this.#socket.write(handshakeRequest(port))
+    )
+    this.#socket.on("error", (error) => fail(`connection failed: ${error.message}`))
+    this.#socket.on("close", () => this.#closed())
+  }
+
+  send(count: number): void {
+    this.outstanding += count
+    this.#socket.write(this.#exchange.requests[count]!)
+  }
+
+  close(): void {
+    this.#phase = "closing"
+    if (this.#exchange.raw) this.#socket.end()
+    else this.#socket.write(closeRequest)
+  }
+
+  #open(): void {
+    this.#phase = "open"
+    this.#events.opened(this)
+  }
+
+  #received(size: number): boolean {
+    if (this.#phase === "open") this.#receivedReplies(size)
+    else this.#receivedHead(size)
+    return true
+  }
+
+  #receivedReplies(size: number): void {
+    const { replies, replySize } = this.#exchange
+    const end = this.#offset + size
+    if (replies.compare(readBuffer, 0, size, this.#offset, end) !== 0) this.#mismatch(size)
+    const count = Math.floor(end / replySize)
+    this.#offset = end - count * replySize
+    if (count === 0) return
+    this.outstanding -= count
+    if (this.outstanding < 0) fail("more replies than messages")
+    this.#events.echoed(this, count)
+  }
+
+  #receivedHead(size: number): void {
+    this.#head += readBuffer.toString("latin1", 0, size)
+    if (this.#phase === "closing" || !this.#head.includes("\r\n\r\n")) return
+    const accepted = this.#head.startsWith("HTTP/1.1 101 ") && acceptHeader.test(this.#head)
+    if (!accepted || !this.#head.endsWith("\r\n\r\n"))
+      fail(`handshake refused: ${JSON.stringify(this.#head)}`)
+    this.#head = ""
+    this.#open()
+  }
+
+  #closed(): void {
+    if (this.#phase !== "closing") fail(`connection closed early, with ${this.outstanding} replies missing`)
+    const expected = this.#exchange.raw ? "" : closeReply.toString("latin1")
+    if (this.#head !== expected)
+      fail(`wrong closing frame: ${Buffer.from(this.#head, "latin1").toString("hex")}`)
+    this.#events.closed()
+  }
+
+  #mismatch(size: number): never {
+    const expected = this.#exchange.replies.subarray(this.#offset)
+    let index = 0
+    while (readBuffer[index] === expected[index]) index++
+    const excerpt = (bytes: Buffer) => bytes.subarray(index, Math.min(index + 16, size)).toString("hex")
+    const position = (this.#offset + index) % this.#exchange.replySize
+    return fail(
+      `echo mismatch at byte ${position} of a frame of ${this.#exchange.replySize}:` +
+        ` expected ${excerpt(expected)}, received ${excerpt(readBuffer)}`
+    )
+  }
+}

@@ -1,0 +1,66 @@
+import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { createInterface } from "node:readline"
+import type { Readable, Writable } from "node:stream"
+import type { Job, Sample } from "./load/measure.ts"
+
+type Child = ChildProcessByStdio<Writable, Readable, null>
+
+export interface Server {
+  readonly port: number
+  readonly pid: number
+  readonly end: () => Promise<void>
+}
+
+const SERVER_CPU = 0
+const LOAD_CPU = 1
+const GRACE_MS = 2000
+
+const canPin = (cpu: number): boolean => spawnSync("taskset", ["-c", `${cpu}`, "true"]).status === 0
+
+/** Whether servers and generator have a CPU each. */
+export const pinned = canPin(SERVER_CPU) && canPin(LOAD_CPU)
+
+const children = new Set<Child>()
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+})
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1))
+
+/** Runs a module of this directory with this process's Node and its options. */
+const start = (cpu: number, module: string, ...args: ReadonlyArray<string>): Child => {
+  const command = [process.execPath, ...process.execArgv, `${import.meta.dirname}/${module}`, ...args]
+  const [program, ...rest] = pinned ? ["taskset", "-c", `${cpu}`, ...command] : command
+  const child = spawn(program!, rest, { stdio: ["pipe", "pipe", "inherit"] })
+  children.add(child)
+  child.once("exit", () => children.delete(child))
+  return child
+}
+
+const firstLine = async (child: Child, name: string): Promise<unknown> => {
+  for await (const line of createInterface(child.stdout)) return JSON.parse(line)
+  throw new Error(`${name} ended without an answer`)
+}
+
+const end = async (child: Child): Promise<void> => {
+  if (!children.has(child)) return
+  const exited = once(child, "exit")
+  const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS)
+  child.stdin.end()
+  await exited
+  clearTimeout(timer)
+}
+
+export const startServer = async (name: string): Promise<Server> => {
+  const child = start(SERVER_CPU, `servers/${name}.ts`)
+  const { port } = (await firstLine(child, `server ${name}`)) as { port: number }
+  child.stdout.resume()
+  return { port, pid: child.pid!, end: () => end(child) }
+}
+
+export const runLoad = async (job: Job): Promise<Sample> => {
+  const child = start(LOAD_CPU, "load.ts", JSON.stringify(job))
+  const sample = (await firstLine(child, "the load generator")) as Sample
+  await end(child)
+  return sample
+}

@@ -1,0 +1,13 @@
+import { createServer } from "node:http"
+import { WebSocketServer } from "ws"
+import { listen } from "../announce.ts"
+
+const server = createServer()
+const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: 16 * 1024 * 1024 })
+
+sockets.on("connection", (socket) => {
+  socket.on("error", console.error)
+  socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }))
+})
+
+listen(server)

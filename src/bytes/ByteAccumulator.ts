@@ -1,0 +1,87 @@
+/**
+ * Collects the pieces of a payload and joins them once.
+ *
+ * A large piece is kept as it is; small ones are copied together as they come.
+ * So memory and time stay linear in the bytes received, however finely a peer
+ * cuts them, and a large payload is copied once, when it is joined.
+ */
+
+const keepFrom = 4096
+const smallestBlock = 256
+const largestBlock = 65_536
+
+/**
+ * Whether a piece is worth keeping as a view. A small one would cost more than
+ * its bytes, and one that is a small part of its chunk would pin the rest.
+ */
+const isWorthKeeping = (piece: Uint8Array): boolean =>
+  piece.length >= keepFrom && piece.length * 2 >= piece.buffer.byteLength
+
+export class ByteAccumulator {
+  /** Bytes collected since the last `take`. */
+  length = 0
+
+  #parts: Array<Uint8Array> = []
+  #block: Uint8Array | undefined
+  #blockLength = 0
+
+  /** Adds a piece. A large one is kept by reference and must not change. */
+  append(piece: Uint8Array): void {
+    this.length += piece.length
+    if (isWorthKeeping(piece)) {
+      this.#sealBlock()
+      this.#parts.push(piece)
+      return
+    }
+    let offset = 0
+    while (offset < piece.length) {
+      const block = this.#openBlock(piece.length - offset)
+      const count = Math.min(block.length - this.#blockLength, piece.length - offset)
+      block.set(count === piece.length ? piece : piece.subarray(offset, offset + count), this.#blockLength)
+      this.#blockLength += count
+      offset += count
+    }
+  }
+
+  /** All bytes collected, in order; the accumulator is empty afterwards. */
+  take(): Uint8Array {
+    this.#sealBlock()
+    const parts = this.#parts
+    const length = this.length
+    this.clear()
+    if (parts.length === 1) return parts[0]!
+    const joined = new Uint8Array(length)
+    let offset = 0
+    for (const part of parts) {
+      joined.set(part, offset)
+      offset += part.length
+    }
+    return joined
+  }
+
+  /** Drops what was collected. */
+  clear(): void {
+    this.length = 0
+    this.#parts = []
+    this.#block = undefined
+    this.#blockLength = 0
+  }
+
+  #openBlock(wanted: number): Uint8Array {
+    if (this.#block !== undefined && this.#blockLength < this.#block.length) return this.#block
+    this.#sealBlock()
+    // Blocks grow with what is there, so that their number stays logarithmic at
+    // first and no block is larger than the bytes before it ask for.
+    const size = Math.min(Math.max(wanted, this.length, smallestBlock), largestBlock)
+    this.#block = new Uint8Array(size)
+    this.#blockLength = 0
+    return this.#block
+  }
+
+  #sealBlock(): void {
+    if (this.#block === undefined) return
+    this.#parts.push(this.#block.subarray(0, this.#blockLength))
+    this.#block = undefined
+    this.#blockLength = 0
+  }
+}

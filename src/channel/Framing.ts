@@ -1,0 +1,48 @@
+/**
+ * Framing as a service: it makes the decoder and encoder of each connection.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { OutgoingBytes, SlabPool } from "../bytes/OutgoingBytes.ts"
+import type { Codec } from "../connection/Connection.ts"
+import { FrameDecoder, type FrameDecoderOptions } from "../frame/FrameDecoder.ts"
+import { FrameWriter } from "../frame/FrameWriter.ts"
+import { MessageAssembler, type MessageAssemblerOptions } from "../message/MessageAssembler.ts"
+import { WebSocketCrypto } from "./WebSocketCrypto.ts"
+
+export interface FramingOptions extends FrameDecoderOptions, MessageAssemblerOptions {
+  /** Whether outgoing frames are masked (RFC 6455 section 5.1: a client's are). */
+  readonly maskOutgoing: boolean
+}
+
+/** Makes the codec of a connection: a plain synchronous object, resolved once. */
+export class Framing extends Context.Service<
+  Framing,
+  {
+    readonly make: (options: FramingOptions) => Codec
+  }
+>()("effect-websocket/channel/Framing") {}
+
+/** RFC 6455 framing. All connections of the layer share one slab for small outgoing frames. */
+export const layer: Layer.Layer<Framing, never, WebSocketCrypto> = Layer.effect(
+  Framing,
+  Effect.gen(function* () {
+    const { maskingKey } = yield* WebSocketCrypto
+    const pool = new SlabPool()
+    return Framing.of({
+      make: (options) => {
+        const outgoing = new OutgoingBytes(pool)
+        return {
+          decoder: new FrameDecoder(options),
+          assembler: new MessageAssembler(options),
+          outgoing,
+          writer: new FrameWriter(outgoing, {
+            nextMaskingKey: options.maskOutgoing ? maskingKey : undefined,
+            applyMask: options.applyMask
+          })
+        }
+      }
+    })
+  })
+)

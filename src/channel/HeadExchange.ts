@@ -1,0 +1,92 @@
+/**
+ * Reading the head of the opening handshake from a transport.
+ */
+import * as Effect from "effect/Effect"
+import { type HeadError, HeadReader, type HttpHead } from "../handshake/HttpHead.ts"
+import type { Transport, TransportListener } from "../transport/Transport.ts"
+
+/** Why there is no head: the peer sent something else, or nothing more. */
+export type HeadFailure =
+  | { readonly _tag: "Invalid"; readonly error: HeadError }
+  | { readonly _tag: "Ended"; readonly cause: unknown }
+
+/** A head, and the bytes that came after it. */
+export interface ReadHead {
+  readonly head: HttpHead
+  readonly rest: Uint8Array
+}
+
+/**
+ * Reads a head. Afterwards the transport is paused, so that nothing is lost
+ * before its next listener is there.
+ */
+export const readHead = (
+  transport: Transport,
+  limits: { readonly maxHandshakeSize: number; readonly maxHandshakeHeaders: number }
+): Effect.Effect<ReadHead, HeadFailure> =>
+  Effect.callback<ReadHead, HeadFailure>((resume) => {
+    const reader = new HeadReader({
+      maxBytes: limits.maxHandshakeSize,
+      maxHeaders: limits.maxHandshakeHeaders
+    })
+    transport.listen({
+      ...ignoring,
+      onData: (chunk) => {
+        const result = reader.push(chunk)
+        if (result._tag === "Incomplete") return
+        transport.pause()
+        transport.listen(ignoring)
+        resume(
+          result._tag === "Complete"
+            ? Effect.succeed({ head: result.head, rest: result.rest })
+            : Effect.fail({ _tag: "Invalid", error: result.error })
+        )
+      },
+      onEnd: () => resume(Effect.fail({ _tag: "Ended", cause: undefined })),
+      onClose: (cause) => resume(Effect.fail({ _tag: "Ended", cause }))
+    })
+    transport.resume()
+    return Effect.sync(() => transport.listen(ignoring))
+  })
+
+/** Reads on until `done` says so, or the peer ends. */
+export const readUntil = (transport: Transport, push: (chunk: Uint8Array) => boolean): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const finish = () => {
+      transport.listen(ignoring)
+      resume(Effect.void)
+    }
+    transport.listen({
+      ...ignoring,
+      onData: (chunk) => {
+        if (push(chunk)) finish()
+      },
+      onEnd: finish,
+      onClose: finish
+    })
+    transport.resume()
+    return Effect.sync(() => transport.listen(ignoring))
+  })
+
+const nothing = (): void => {}
+
+/** Discards whatever comes. */
+export const ignoring: TransportListener = {
+  onData: nothing,
+  onEnd: nothing,
+  onDrain: nothing,
+  onClose: nothing
+}
+
+/**
+ * Sends a last answer and ends the transport: FIN, then discard what comes until
+ * the peer's FIN. Closing with unread input would reset the connection and lose
+ * the answer on its way.
+ */
+export const endWith = (transport: Transport, answer: Uint8Array): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    transport.listen({ ...ignoring, onClose: () => resume(Effect.void) })
+    transport.write([answer])
+    transport.end()
+    transport.resume()
+  })

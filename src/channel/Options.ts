@@ -1,0 +1,153 @@
+/**
+ * The options that both roles have, as schemas with Autobahn's defaults, and the
+ * decoding of options in general.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+
+/** An option has a value it cannot have. */
+export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("InvalidOptions", {
+  /** The option's name. */
+  option: Schema.String,
+  /** What was given. */
+  value: Schema.Unknown,
+  /** What is allowed. */
+  allowed: Schema.String
+}) {
+  override get message() {
+    return `invalid option ${this.option}: expected ${this.allowed}, got ${show(this.value)}`
+  }
+}
+
+const show = (value: unknown): string =>
+  typeof value === "string"
+    ? JSON.stringify(value)
+    : Array.isArray(value)
+      ? `[${value.map(show).join(", ")}]`
+      : String(value)
+
+/** One option: what is allowed, what it is without a word, and both in words. */
+const option = <S extends Schema.Top>(schema: S, fallback: S["Type"], allowed: string) =>
+  schema.pipe(Schema.withDecodingDefaultType(Effect.succeed(fallback))).annotate({ description: allowed })
+
+const NonNegative = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const Positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+const TimeLimit = Schema.Union([
+  Schema.Duration,
+  Schema.DurationFromString,
+  Schema.Literal(0).pipe(
+    Schema.decodeTo(
+      Schema.Duration,
+      SchemaTransformation.transform({ decode: () => Duration.zero, encode: () => 0 as const })
+    )
+  )
+]).check(Schema.makeFilter((limit) => Duration.isFinite(limit) && !Duration.isNegative(limit)))
+
+/** `true` or `false`. */
+export const flag = (fallback: boolean) => option(Schema.Boolean, fallback, "true or false")
+
+/** A number of bytes; 0 for no limit. */
+export const sizeLimit = (fallback: number) =>
+  option(NonNegative, fallback, "a whole number of bytes, 0 for no limit")
+
+/** A number of things, at least 1. */
+export const count = (fallback: number) => option(Positive, fallback, "a whole number from 1")
+
+/** A duration; 0 for no limit. A bare number is refused: Autobahn's are seconds, Effect's milliseconds. */
+export const timeLimit = (fallback: Duration.Duration) =>
+  option(
+    TimeLimit,
+    fallback,
+    'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
+  )
+
+/** One of a few values, several times. */
+export const someOf = <const L extends ReadonlyArray<number>>(all: L) =>
+  option(
+    Schema.Array(Schema.Literals(all)).check(Schema.isMinLength(1), Schema.isUnique()),
+    all,
+    `a list of different values from ${all.join(", ")}, at least one`
+  )
+
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
+
+/** The options of both roles. */
+export const common = {
+  /** Received text must be valid UTF-8, or the connection fails with 1007. Default: `true`. */
+  utf8validateIncoming: flag(true),
+  /** Masks are applied to payloads, both ways; without, the key is sent and the payload left as it is. Default: `true`. */
+  applyMask: flag(true),
+  /** Largest payload of a received frame, in bytes; a larger one fails the connection with 1009. Default: 0, no limit. */
+  maxFramePayloadSize: sizeLimit(0),
+  /** Largest received message, in bytes; a larger one fails the connection with 1009. Default: 0, no limit. */
+  maxMessagePayloadSize: sizeLimit(0),
+  /** Outgoing messages are cut into frames of at most this payload, in bytes. Default: 0, never. */
+  autoFragmentSize: sizeLimit(0),
+  /** A violation drops the transport at once; `false`: a Close frame with the right code goes first. Default: `true`. */
+  failByDrop: flag(true),
+  /** A Close is answered with its own code and reason; `false`: with 1000. Default: `false`. */
+  echoCloseCodeReason: flag(false),
+  /** Time for the opening handshake. Default: 0, no limit. */
+  openHandshakeTimeout: timeLimit(Duration.zero),
+  /** Time for the peer to answer a Close frame, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
+  closeHandshakeTimeout: timeLimit(Duration.seconds(1)),
+  /** Send small packets without delay (TCP_NODELAY). Default: `true`. */
+  tcpNoDelay: flag(true),
+  /** Bytes that may wait to be sent before `send` suspends. Default: 1 MiB. */
+  maxSendBufferSize: count(mebibyte),
+  /** Bytes of received messages that may wait to be pulled before reading pauses. Default: 1 MiB. */
+  maxReceiveBufferSize: count(mebibyte),
+  /** Largest head of the peer's opening handshake, in bytes. Default: 16 KiB. */
+  maxHandshakeSize: count(16 * kibibyte),
+  /** Most header lines in the peer's opening handshake. Default: 100. */
+  maxHandshakeHeaders: count(100)
+}
+
+/** What both presets for the public internet share. */
+export const hardened = {
+  failByDrop: false,
+  maxFramePayloadSize: 16 * mebibyte,
+  maxMessagePayloadSize: 16 * mebibyte,
+  openHandshakeTimeout: "10 seconds",
+  closeHandshakeTimeout: "5 seconds",
+  echoCloseCodeReason: true
+} as const
+
+/** The decoded options of both roles. */
+export type CommonOptions = Schema.Struct<typeof common>["Type"]
+
+/** Decodes options, naming the first wrong one. */
+export const decode = <S extends Schema.Struct<Schema.Struct.Fields>>(schema: S) => {
+  const fields = Object.entries(schema.fields).map(
+    ([name, field]) =>
+      [name, field, Schema.decodeUnknownResult(field as Schema.ConstraintDecoder<unknown>)] as const
+  )
+  return (input: S["Encoded"]): Result.Result<S["Type"], InvalidOptions> => {
+    const given = new Map(Object.entries(input))
+    const decoded: Record<string, unknown> = {}
+    for (const [name, field, decodeField] of fields) {
+      const value = given.get(name)
+      const result = decodeField(value)
+      if (Result.isFailure(result)) {
+        return Result.fail(
+          new InvalidOptions({
+            option: name,
+            value,
+            allowed: String(Schema.resolveAnnotations(field)?.description)
+          })
+        )
+      }
+      decoded[name] = result.success
+      given.delete(name)
+    }
+    for (const [name, value] of given) {
+      return Result.fail(new InvalidOptions({ option: name, value, allowed: "no option of this name" }))
+    }
+    return Result.succeed(decoded as S["Type"])
+  }
+}

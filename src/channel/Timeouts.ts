@@ -1,0 +1,30 @@
+/**
+ * Timeouts as a service. Time is Effect's `Clock`, so `TestClock` moves it.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+
+/** What a timeout bounds. */
+export type TimeoutKind =
+  /** From the accepted or requested transport to the end of the opening handshake. */
+  | "openHandshake"
+  /** From our Close frame to the peer's. */
+  | "closeHandshake"
+  /** From the end of the closing handshake to the end of the transport. */
+  | "transportEnd"
+
+/** Tells when a timeout is over. */
+export class Timeouts extends Context.Service<
+  Timeouts,
+  {
+    /** Succeeds when the time is over; never, for a limit of 0. */
+    readonly after: (kind: TimeoutKind, limit: Duration.Duration) => Effect.Effect<void>
+  }
+>()("effect-websocket/channel/Timeouts") {}
+
+/** Timeouts of the length the options give. */
+export const layer: Layer.Layer<Timeouts> = Layer.succeed(Timeouts, {
+  after: (_kind, limit) => (Duration.isZero(limit) ? Effect.never : Effect.sleep(limit))
+})

@@ -1,0 +1,184 @@
+/**
+ * An open WebSocket connection.
+ */
+import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import type * as Pull from "effect/Pull"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { ConnectionRequest, ConnectionResponse } from "../handshake/ConnectionRequest.ts"
+import {
+  EncodedText,
+  type IncomingMessage,
+  type Message,
+  type OutgoingMessage,
+  type Payload,
+  toIncomingMessage,
+  toMessage
+} from "../message/Message.ts"
+import type { TlsFacts } from "../transport/Transport.ts"
+import type { ChannelCore } from "./ChannelCore.ts"
+import type { CloseEvent } from "./CloseEvent.ts"
+import type { WebSocketError } from "./WebSocketError.ts"
+
+/** What was agreed in the opening handshake, and with whom. */
+export interface ChannelFacts {
+  readonly role: "client" | "server"
+  readonly subprotocol: string | undefined
+  /** The extensions that are spoken, as they stand in Sec-WebSocket-Extensions. */
+  readonly extensions: ReadonlyArray<string>
+  readonly peer: NetAddress.SocketAddress | undefined
+  readonly local: NetAddress.SocketAddress | undefined
+  readonly tls: TlsFacts | undefined
+  /** The client's request; on a server. */
+  readonly request: ConnectionRequest | undefined
+  /** The server's response; on a client. */
+  readonly response: ConnectionResponse | undefined
+}
+
+/**
+ * An open WebSocket connection: messages in, messages out, and the closing
+ * handshake.
+ *
+ * Received bytes are views of what was read, and belong to the application: it
+ * may change them, and should copy a small one that it keeps for long. Bytes
+ * handed to `send` belong to the channel until they are written: do not change
+ * them afterwards.
+ */
+export interface Channel extends ChannelFacts {
+  /**
+   * The messages received: text as strings, binary as bytes. Ends after a clean
+   * close, fails after an unclean one, in both cases after the messages that came
+   * before. A message goes to one reader.
+   */
+  readonly messages: Stream.Stream<Message, WebSocketError>
+  /** The batches under `messages`: all messages of one read. */
+  readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, WebSocketError>
+  /**
+   * The messages received as bytes, text as its UTF-8: valid unless
+   * `utf8validateIncoming` is off.
+   */
+  readonly incoming: Stream.Stream<IncomingMessage, WebSocketError>
+  /**
+   * Sends a message: a string as text, bytes as binary. Succeeds when the frame is
+   * in the outgoing buffer, which is written at the end of the turn. Suspends while
+   * more than `maxSendBufferSize` bytes wait; interrupted then, it has sent nothing.
+   */
+  readonly send: (message: Payload | OutgoingMessage) => Effect.Effect<void, WebSocketError>
+  /** Sends a ping with at most 125 bytes of payload. Default: none. */
+  readonly sendPing: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError>
+  /** Sends an unsolicited pong with at most 125 bytes of payload. Default: none. */
+  readonly sendPong: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError>
+  /** The payloads of pings received. The last 16 are kept while nobody reads. */
+  readonly pings: Stream.Stream<Uint8Array>
+  /** The payloads of pongs received. The last 16 are kept while nobody reads. */
+  readonly pongs: Stream.Stream<Uint8Array>
+  /**
+   * Handles pings instead of the automatic pong, until the scope closes. The
+   * handler sends the pong, if there is to be one.
+   */
+  readonly onPing: <R>(
+    handler: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+  /**
+   * Performs the closing handshake, or joins the one under way, and succeeds with
+   * how it ended once the transport is closed. Any sendable status code may be
+   * given (RFC 6455 section 7.4); a reason needs one, and is cut to 123 bytes.
+   * Messages that still come are discarded. Default: no status code.
+   */
+  readonly close: (code?: number, reason?: string) => Effect.Effect<CloseEvent, WebSocketError>
+  /** How the connection ended, once the transport is closed. */
+  readonly closed: Effect.Effect<CloseEvent>
+  /** Bytes accepted by `send` that the network has not taken yet. */
+  readonly bufferedAmount: Effect.Effect<number>
+}
+
+/** The connection that a handler serves. */
+export class WebSocketChannel extends Context.Service<WebSocketChannel, Channel>()(
+  "effect-websocket/channel/WebSocketChannel"
+) {}
+
+const noBytes = new Uint8Array(0)
+
+/** A channel on its engine. */
+export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
+  const pull = Effect.map(
+    core.pull,
+    (batch) =>
+      batch.some((message) => message instanceof EncodedText)
+        ? (batch.map(toMessage) as unknown as NonEmptyReadonlyArray<Message>) // as many as before
+        : (batch as NonEmptyReadonlyArray<Message>) // no other kind is left
+  )
+  const pullBytes = Effect.suspend(() => {
+    core.keepBytes()
+    return Effect.map(
+      core.pull,
+      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage>
+    )
+  })
+  return {
+    ...facts,
+    pull,
+    messages: Stream.fromPull(Effect.succeed(pull)),
+    incoming: Stream.fromPull(Effect.succeed(pullBytes)),
+    send: (message) => core.send(message),
+    sendPing: (payload = noBytes) => core.sendPing(payload),
+    sendPong: (payload = noBytes) => core.sendPong(payload),
+    pings: Stream.suspend(() => Stream.fromQueue(core.pings)),
+    pongs: Stream.suspend(() => Stream.fromQueue(core.pongs)),
+    onPing: (handler) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          core.autoPong = false
+        }),
+        () =>
+          Effect.sync(() => {
+            core.autoPong = true
+          })
+      ).pipe(
+        Effect.andThen(Effect.forkScoped(Stream.runForEach(Stream.fromQueue(core.pings), handler))),
+        Effect.asVoid
+      ),
+    close: (code, reason = "") => core.close(code, reason),
+    closed: Deferred.await(core.closed),
+    bufferedAmount: Effect.sync(() => core.bufferedAmount)
+  }
+}
+
+/** A connection served by callbacks, in Autobahn's terms. All are optional. */
+export interface Callbacks<E = never, R = never> {
+  /** The connection is open. */
+  readonly onOpen?: (channel: Channel) => Effect.Effect<unknown, E, R>
+  /** A message came: text as its UTF-8. The next one is handed over when this has finished. */
+  readonly onMessage?: (payload: Uint8Array, isBinary: boolean) => Effect.Effect<unknown, E, R>
+  /** A ping came. Replaces the automatic pong. */
+  readonly onPing?: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+  /** A pong came. */
+  readonly onPong?: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+  /** The connection has ended. `code` and `reason` are the peer's. */
+  readonly onClose?: (wasClean: boolean, code: number, reason: string) => Effect.Effect<unknown, E, R>
+}
+
+/**
+ * Serves a channel by callbacks until it has ended: what a server's `onOpen`
+ * takes. An unclean end is told to `onClose` and is no failure.
+ */
+export const handle =
+  <E = never, R = never>(callbacks: Callbacks<E, R>) =>
+  (channel: Channel): Effect.Effect<void, E, R> =>
+    Effect.gen(function* () {
+      const { onClose, onMessage, onOpen, onPing, onPong } = callbacks
+      if (onPing !== undefined) yield* channel.onPing(onPing)
+      if (onPong !== undefined) yield* Effect.forkScoped(Stream.runForEach(channel.pongs, onPong))
+      if (onOpen !== undefined) yield* onOpen(channel)
+      const received: Stream.Stream<IncomingMessage, WebSocketError> = channel.incoming
+      yield* received.pipe(
+        Stream.catchTag("WebSocketError", () => Stream.empty),
+        Stream.runForEach(({ isBinary, payload }) => onMessage?.(payload, isBinary) ?? Effect.void)
+      )
+      const { code, reason, wasClean } = yield* channel.closed
+      if (onClose !== undefined) yield* onClose(wasClean, code, reason)
+    }).pipe(Effect.scoped)

@@ -1,0 +1,155 @@
+/**
+ * The client's side of the opening handshake, on a transport (RFC 6455 section
+ * 4.1).
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { ChannelCore } from "../channel/ChannelCore.ts"
+import { Compression } from "../channel/Compression.ts"
+import { Framing } from "../channel/Framing.ts"
+import { Handshake } from "../channel/Handshake.ts"
+import { type ReadHead, readHead, readUntil } from "../channel/HeadExchange.ts"
+import type { Timeouts } from "../channel/Timeouts.ts"
+import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
+import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
+import { fromLines, type HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
+import { parseStatusLine, ResponseBodyReader } from "../handshake/Response.ts"
+import type { WebSocketUrl } from "../handshake/WebSocketUrl.ts"
+import type { Transport } from "../transport/Transport.ts"
+import type { ClientOptions } from "./ClientOptions.ts"
+import {
+  ConnectFailure,
+  type HandshakeErrorReason,
+  InvalidRequest,
+  InvalidResponse,
+  Rejected
+} from "./HandshakeError.ts"
+
+/** What one connection asks for. */
+export interface SessionParameters {
+  /** Subprotocols to offer, most wanted first. Default: none. */
+  readonly protocols?: ReadonlyArray<string>
+  /** The Origin header, of an application that runs in a browser's place. Default: none. */
+  readonly origin?: string
+  /** The User-Agent header. Default: none. */
+  readonly userAgent?: string
+  /** Further headers of the request. */
+  readonly headers?: HeadersInput
+}
+
+/** The services that a client's connections use. */
+export type ClientServices = Handshake | Framing | Compression | Timeouts
+
+/** A channel, with the engine that the client closes. */
+export interface OpenedChannel {
+  readonly core: ChannelCore
+  readonly channel: WebSocketChannel.Channel
+}
+
+const protocolVersion = 13
+const largestBody = 65_536
+const lossy = new TextDecoder()
+
+/** The request's bytes, and the key that the response must answer. */
+export const makeRequest = Effect.fnUntraced(function* (
+  url: WebSocketUrl,
+  session: SessionParameters
+): Effect.fn.Return<
+  { readonly key: string; readonly bytes: Uint8Array },
+  InvalidRequest,
+  Handshake | Compression
+> {
+  const handshake = yield* Handshake
+  const { offers } = yield* Compression
+  const key = handshake.makeKey()
+  const request = handshake.request({
+    url,
+    key,
+    version: protocolVersion,
+    protocols: session.protocols ?? [],
+    extensions: offers.length === 0 ? undefined : offers.map(ExtensionHeader.format).join(", "),
+    origin: session.origin,
+    userAgent: session.userAgent,
+    headers: toLines(session.headers)
+  })
+  if (Result.isFailure(request)) return yield* new InvalidRequest({ message: request.failure })
+  return { key, bytes: request.success }
+})
+
+/** Sends the request, checks the response, and opens the channel. */
+export const perform = Effect.fnUntraced(function* (
+  transport: Transport,
+  request: { readonly key: string; readonly bytes: Uint8Array },
+  protocols: ReadonlyArray<string>,
+  options: ClientOptions
+): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, ClientServices> {
+  transport.write([request.bytes])
+  const { head, rest } = yield* readResponse(transport, options)
+  const handshake = yield* Handshake
+  const checked = handshake.checkResponse(head, { key: request.key, protocols })
+  if (Result.isFailure(checked)) return yield* new InvalidResponse({ message: checked.failure })
+  const negotiated = (yield* Compression).acceptResponse(checked.success.extensions)
+  if (Result.isFailure(negotiated)) return yield* new InvalidResponse({ message: negotiated.failure })
+
+  const codec = (yield* Framing).make({
+    ...options,
+    masking: options.acceptMaskedServerFrames ? "either" : "forbidden",
+    maskOutgoing: options.maskClientFrames,
+    allowedReservedBits: negotiated.success.reservedBits
+  })
+  const core = new ChannelCore({
+    role: "client",
+    transport,
+    codec,
+    options,
+    context: yield* Effect.context<Timeouts>()
+  })
+  core.start(rest)
+  const { subprotocol } = checked.success
+  const extensions = negotiated.success.extensions.map(ExtensionHeader.format)
+  const channel = WebSocketChannel.make(core, {
+    role: "client",
+    subprotocol,
+    extensions,
+    peer: transport.peer,
+    local: transport.local,
+    tls: transport.tls,
+    request: undefined,
+    response: {
+      peer: transport.peer,
+      headers: fromLines(head.headers),
+      version: protocolVersion,
+      protocol: subprotocol,
+      extensions
+    }
+  })
+  return { core, channel }
+})
+
+const readResponse = Effect.fnUntraced(function* (
+  transport: Transport,
+  options: ClientOptions
+): Effect.fn.Return<ReadHead, HandshakeErrorReason> {
+  const { head, rest } = yield* readHead(transport, options).pipe(
+    Effect.mapError((failure) =>
+      failure._tag === "Invalid"
+        ? new InvalidResponse({ message: failure.error.message })
+        : new ConnectFailure({
+            message: "the server ended the connection without a response",
+            cause: failure.cause
+          })
+    )
+  )
+  const line = parseStatusLine(head.startLine)
+  if (Result.isFailure(line)) return yield* new InvalidResponse({ message: line.failure })
+  const { status, statusText } = line.success
+  if (status === 101) return { head, rest }
+  const reader = new ResponseBodyReader(head, largestBody)
+  if (!reader.push(rest)) yield* readUntil(transport, (chunk) => reader.push(chunk))
+  return yield* new Rejected({
+    status,
+    statusText,
+    headers: fromLines(head.headers),
+    body: lossy.decode(reader.body)
+  })
+})

@@ -1,0 +1,111 @@
+/**
+ * A WebSocket client.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { longestTransportEnd } from "../channel/ChannelCore.ts"
+import type { InvalidOptions } from "../channel/Options.ts"
+import { Timeouts } from "../channel/Timeouts.ts"
+import type { Channel } from "../channel/WebSocketChannel.ts"
+import { parseUrl } from "../handshake/WebSocketUrl.ts"
+import { TransportClient } from "../transport/Transport.ts"
+import * as ClientHandshake from "./ClientHandshake.ts"
+import * as ClientOptions from "./ClientOptions.ts"
+import {
+  ConnectFailure,
+  HandshakeError,
+  type HandshakeErrorReason,
+  HandshakeTimeout,
+  InvalidRequest
+} from "./HandshakeError.ts"
+
+export type { SessionParameters } from "./ClientHandshake.ts"
+
+/** Connects to servers. */
+export class WebSocketClient extends Context.Service<
+  WebSocketClient,
+  {
+    /**
+     * Connects to `ws://host[:port]/path?query`, `wss://...`, or
+     * `ws://unix:/path/of/the.sock`. When the scope closes, the connection is closed
+     * with 1000, or with 1001 when the scope's effect did not succeed.
+     */
+    readonly connect: (
+      url: string,
+      session?: ClientHandshake.SessionParameters
+    ) => Effect.Effect<Channel, HandshakeError, Scope.Scope>
+  }
+>()("effect-websocket/client/WebSocketClient") {}
+
+/** Connects with the client in context. */
+export const connect = (
+  url: string,
+  session?: ClientHandshake.SessionParameters
+): Effect.Effect<Channel, HandshakeError, WebSocketClient | Scope.Scope> =>
+  Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
+
+/** A client on the transports in context. Fails with the first option that is wrong. */
+export const make = Effect.fnUntraced(function* (
+  input: ClientOptions.ClientOptionsInput = {}
+): Effect.fn.Return<
+  WebSocketClient["Service"],
+  InvalidOptions,
+  TransportClient | ClientHandshake.ClientServices
+> {
+  const options = yield* Effect.fromResult(ClientOptions.decode(input))
+  const transports = yield* TransportClient
+  const services = yield* Effect.context<ClientHandshake.ClientServices>()
+  const timeouts = Context.get(services, Timeouts)
+
+  const open = Effect.fnUntraced(function* (
+    url: string,
+    session: ClientHandshake.SessionParameters
+  ): Effect.fn.Return<
+    ClientHandshake.OpenedChannel,
+    HandshakeErrorReason,
+    ClientHandshake.ClientServices | Scope.Scope
+  > {
+    const parsed = parseUrl(url)
+    if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure })
+    const target = parsed.success
+    const request = yield* ClientHandshake.makeRequest(target, session)
+    const transport = yield* transports
+      .connect(target)
+      .pipe(Effect.mapError(({ cause, message }) => new ConnectFailure({ cause, message })))
+    transport.setNoDelay(options.tcpNoDelay)
+    return yield* ClientHandshake.perform(transport, request, session.protocols ?? [], options).pipe(
+      Effect.onError(() => Effect.sync(() => transport.abort()))
+    )
+  })
+
+  const timeUp = Effect.andThen(
+    timeouts.after("openHandshake", options.openHandshakeTimeout),
+    Effect.fail(new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
+  )
+
+  return WebSocketClient.of({
+    connect: (url, session = {}) =>
+      Effect.gen(function* () {
+        const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp)
+        yield* Effect.addFinalizer((exit) =>
+          core
+            .close(Exit.isSuccess(exit) ? 1000 : 1001, "")
+            .pipe(Effect.timeoutOption(longestTransportEnd), Effect.ignore)
+        )
+        return channel
+      }).pipe(
+        Effect.mapError((reason) => new HandshakeError({ url, reason })),
+        Effect.updateContext((context: Context.Context<Scope.Scope>) => Context.merge(context, services))
+      )
+  })
+})
+
+/** A client with these options on the transports in context. */
+export const layer = (
+  options?: ClientOptions.ClientOptionsInput
+): Layer.Layer<WebSocketClient, InvalidOptions, TransportClient | ClientHandshake.ClientServices> =>
+  Layer.effect(WebSocketClient, make(options))

@@ -1,0 +1,220 @@
+/**
+ * The WebSocket connection after its opening handshake: frames in, messages out,
+ * and the closing handshake (RFC 6455 sections 5 to 7). Bytes in, bytes out: no
+ * socket, no timer, no fiber.
+ */
+import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
+import * as CloseCode from "../frame/CloseCode.ts"
+import type { FrameDecoder } from "../frame/FrameDecoder.ts"
+import type { FrameWriter } from "../frame/FrameWriter.ts"
+import * as Opcode from "../frame/Opcode.ts"
+import * as Violation from "../frame/Violation.ts"
+import { EncodedText, type ReceivedMessage } from "../message/Message.ts"
+import type { MessageAssembler } from "../message/MessageAssembler.ts"
+
+/**
+ * Where a connection stands.
+ *
+ *     CONNECTING (opening handshake, not in this module)
+ *          |
+ *          v     we send Close            the peer's Close comes
+ *       +------+ ------------> CloseSent ------------------------.
+ *       | Open |                   |                              v
+ *       +------+ --------------------------------------------> Finished
+ *          |     the peer's Close comes,   |                      |
+ *          |     ours answers it           |                      |
+ *          | the peer violates a rule      | a rule is violated   |
+ *          v                               |                      |
+ *        Failed <--------------------------'                      |
+ *          |                                                      |
+ *          '-----------------> Closed <---------------------------'
+ *                   the transport has ended, from any state
+ *
+ * - `Open`: RFC 6455's OPEN.
+ * - `CloseSent`: CLOSING. No data is sent any more, and data that comes is
+ *   discarded; pings are still answered (5.5.2).
+ * - `Finished`: both Close frames have passed; only the transport is to end.
+ *   Input is discarded.
+ * - `Failed`: this end failed the connection (7.1.7). Input is discarded, a
+ *   Close frame too.
+ * - `Closed`: CLOSED.
+ */
+export type ConnectionState = "Open" | "CloseSent" | "Finished" | "Failed" | "Closed"
+
+export interface ConnectionOptions {
+  /** Whether received text must be valid UTF-8 (Autobahn's `utf8validateIncoming`). */
+  readonly utf8validateIncoming: boolean
+  /** Cut outgoing messages into frames of at most this payload, in bytes; 0: never. */
+  readonly autoFragmentSize: number
+  /** Fail without a Close frame, by dropping the transport (Autobahn's `failByDrop`). */
+  readonly failByDrop: boolean
+  /** Answer a Close with its own code and reason instead of 1000. */
+  readonly echoCloseCodeReason: boolean
+}
+
+/** What a connection hands to its owner while it receives. Payloads are views of the chunk. */
+export interface ConnectionEvents {
+  onMessage(message: ReceivedMessage): void
+  onPing(payload: Uint8Array): void
+  onPong(payload: Uint8Array): void
+}
+
+/** The machinery of one connection, as the framing service makes it. */
+export interface Codec {
+  readonly decoder: FrameDecoder
+  readonly assembler: MessageAssembler
+  readonly outgoing: OutgoingBytes
+  readonly writer: FrameWriter
+}
+
+export class Connection {
+  /** Read by the owner after every call. */
+  state: ConnectionState = "Open"
+  /** What the peer's Close frame said, once it came. */
+  remoteClose: CloseCode.ClosePayload | undefined
+  /** The rule that was violated, once the connection failed. */
+  violation: Violation.Violation | undefined
+  /** The connection failed and the transport is to be dropped without another word. */
+  mustDrop = false
+  /** The closing handshake was completed (RFC 6455 section 7.1.4). */
+  wasClean = false
+  /** Deliver text as bytes: the application wants no strings. */
+  keepBytes: boolean
+  readonly outgoing: OutgoingBytes
+
+  readonly #codec: Codec
+  readonly #options: ConnectionOptions
+  readonly #events: ConnectionEvents
+
+  constructor(codec: Codec, options: ConnectionOptions, events: ConnectionEvents) {
+    this.outgoing = codec.outgoing
+    this.keepBytes = !options.utf8validateIncoming
+    this.#codec = codec
+    this.#options = options
+    this.#events = events
+  }
+
+  /** Whether the input still matters; if not, received bytes are discarded. */
+  get isReceiving(): boolean {
+    return this.state === "Open" || this.state === "CloseSent"
+  }
+
+  // ---- receiving ----------------------------------------------------------
+
+  /** Takes a chunk, and with it its ownership: payloads are unmasked in place. */
+  receive(chunk: Uint8Array): void {
+    if (!this.isReceiving) return
+    const decoder = this.#codec.decoder
+    decoder.push(chunk)
+    while (true) {
+      const event = decoder.next()
+      if (event === "NeedMore") return
+      if (event === "Violation") return this.#fail(decoder.violation!)
+      if (!Opcode.isControl(decoder.opcode)) this.#receiveData(decoder)
+      else this.#receiveControl(decoder.opcode, decoder.payload)
+      if (!this.isReceiving) return
+    }
+  }
+
+  /** The transport has ended, in whatever way. */
+  transportClosed(): void {
+    this.state = "Closed"
+  }
+
+  #receiveData(decoder: FrameDecoder): void {
+    if (this.state !== "Open") return
+    const assembler = this.#codec.assembler
+    const event = assembler.accept(decoder)
+    if (event === "Incomplete") return
+    if (event === "Violation") return this.#fail(assembler.violation!)
+    if (assembler.isBinary) return this.#events.onMessage(assembler.payload)
+    if (this.keepBytes) return this.#receiveBytesOfText(assembler)
+    const text = Utf8.decode(assembler.payload)
+    if (text === undefined) {
+      return this.#fail(Utf8.isValid(assembler.payload) ? "TextTooLong" : "TextNotUtf8")
+    }
+    this.#events.onMessage(text)
+  }
+
+  #receiveBytesOfText(assembler: MessageAssembler): void {
+    const { isValidated, payload } = assembler
+    if (this.#options.utf8validateIncoming && !isValidated && !Utf8.isValid(payload)) {
+      return this.#fail("TextNotUtf8")
+    }
+    this.#events.onMessage(new EncodedText(payload))
+  }
+
+  #receiveControl(opcode: number, payload: Uint8Array): void {
+    if (opcode === Opcode.Ping) return this.#events.onPing(payload)
+    if (opcode === Opcode.Pong) return this.#events.onPong(payload)
+    const content = CloseCode.decodePayload(payload)
+    if (typeof content === "string") return this.#fail(content)
+    this.remoteClose = content
+    if (this.state === "Open") {
+      const echo = this.#options.echoCloseCodeReason
+      if (!echo) this.#writeClose(1000, "")
+      else if (content.code === CloseCode.noStatusReceived) this.#writeClose(undefined, "")
+      else this.#writeClose(content.code, content.reason)
+    }
+    this.state = "Finished"
+    this.wasClean = true
+  }
+
+  /** RFC 6455 section 7.1.7. A second Close frame is never sent (5.5.1). */
+  #fail(violation: Violation.Violation): void {
+    this.violation = violation
+    this.mustDrop = this.#options.failByDrop || this.state === "CloseSent"
+    if (!this.mustDrop) {
+      this.#writeClose(Violation.statusCode(violation), Violation.description(violation))
+    }
+    this.state = "Failed"
+  }
+
+  // ---- sending ------------------------------------------------------------
+
+  /** Sends a whole text message; only while `Open`. */
+  sendText(text: string): void {
+    const { autoFragmentSize } = this.#options
+    if (autoFragmentSize === 0 || text.length * 3 <= autoFragmentSize) {
+      this.#codec.writer.writeText(Opcode.Text, text)
+    } else {
+      this.sendBytes(Opcode.Text, Utf8.encode(text))
+    }
+  }
+
+  /** Sends a whole message of bytes, with opcode `Text` or `Binary`; only while `Open`. */
+  sendBytes(opcode: number, payload: Uint8Array): void {
+    const { writer } = this.#codec
+    const size = this.#options.autoFragmentSize
+    if (size === 0 || payload.length <= size) return writer.write(opcode, true, payload)
+    for (let offset = 0; offset < payload.length; offset += size) {
+      const end = offset + size
+      writer.write(
+        offset === 0 ? opcode : Opcode.Continuation,
+        end >= payload.length,
+        payload.subarray(offset, end)
+      )
+    }
+  }
+
+  /** Sends a ping of at most 125 bytes; only while `Open`. */
+  sendPing(payload: Uint8Array): void {
+    this.#codec.writer.write(Opcode.Ping, true, payload)
+  }
+
+  /** Sends a pong of at most 125 bytes; only while `Open` or `CloseSent`. */
+  sendPong(payload: Uint8Array): void {
+    this.#codec.writer.write(Opcode.Pong, true, payload)
+  }
+
+  /** Starts the closing handshake; only while `Open`. The code must be sendable. */
+  sendClose(code: number | undefined, reason: string): void {
+    this.#writeClose(code, reason)
+    this.state = "CloseSent"
+  }
+
+  #writeClose(code: number | undefined, reason: string): void {
+    this.#codec.writer.write(Opcode.Close, true, CloseCode.encodePayload(code, reason))
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The opening handshake as an application sees it, in Autobahn's terms.
+ */
+import * as Headers from "effect/http/Headers"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
+import type { Headers as HeaderLines } from "./HttpHead.ts"
+import type { HandshakeRequest } from "./Request.ts"
+
+/** What a client asks for (Autobahn's `ConnectionRequest`). */
+export interface ConnectionRequest {
+  /** The client's address, where the transport knows it. */
+  readonly peer: NetAddress.SocketAddress | undefined
+  /** All request headers, by lower-case name; several of one name are joined by `, `. */
+  readonly headers: Headers.Headers
+  /** The Host header. */
+  readonly host: string
+  /** The path of the request target, percent-encoded: `/chat` for `/chat?room=1`. */
+  readonly path: string
+  /** The decoded query: `{ room: ["1"] }`, without a prototype. */
+  readonly params: Readonly<Record<string, ReadonlyArray<string>>>
+  /** The protocol version: 13 or 8. */
+  readonly version: number
+  /** The Origin header. Only browsers are bound to tell the truth here. */
+  readonly origin: string | undefined
+  /** The subprotocols the client speaks, most wanted first. */
+  readonly protocols: ReadonlyArray<string>
+  /** The extensions the client offers, as they stand in Sec-WebSocket-Extensions. */
+  readonly extensions: ReadonlyArray<string>
+}
+
+/** What a server answered (Autobahn's `ConnectionResponse`). */
+export interface ConnectionResponse {
+  /** The server's address, where the transport knows it. */
+  readonly peer: NetAddress.SocketAddress | undefined
+  /** All response headers, by lower-case name; several of one name are joined by `, `. */
+  readonly headers: Headers.Headers
+  /** The protocol version that is spoken. */
+  readonly version: number
+  /** The subprotocol that is spoken. */
+  readonly protocol: string | undefined
+  /** The extensions that are spoken, as they stand in Sec-WebSocket-Extensions. */
+  readonly extensions: ReadonlyArray<string>
+}
+
+/** Headers to send: a list of values becomes one line each. */
+export type HeadersInput = Readonly<Record<string, string | ReadonlyArray<string>>>
+
+/** How a server accepts a connection (Autobahn's `ConnectionAccept`). */
+export interface ConnectionAccept {
+  /** One of the request's `protocols`. Default: none. */
+  readonly subprotocol?: string | undefined
+  /** Further headers of the response, cookies for example. */
+  readonly headers?: HeadersInput | undefined
+}
+
+/** Header lines as the wire has them. */
+export const toLines = (input: HeadersInput | undefined): HeaderLines =>
+  Object.entries(input ?? {}).flatMap(([name, value]) =>
+    typeof value === "string" ? [[name, value] as const] : value.map((line) => [name, line] as const)
+  )
+
+/** Header lines as Effect's `Headers`. */
+export const fromLines = (lines: HeaderLines): Headers.Headers => {
+  const joined = new Map<string, string>()
+  for (const [name, value] of lines) {
+    const key = name.toLowerCase()
+    const before = joined.get(key)
+    joined.set(key, before === undefined ? value : `${before}, ${value}`)
+  }
+  return Headers.fromInput(joined)
+}
+
+/** A valid opening request, with what the transport knows. */
+export const fromHandshake = (
+  request: HandshakeRequest,
+  peer: NetAddress.SocketAddress | undefined
+): ConnectionRequest => ({
+  peer,
+  headers: fromLines(request.headers),
+  host: request.host,
+  path: request.path,
+  params: request.params,
+  version: request.version,
+  origin: request.origin,
+  protocols: request.protocols,
+  extensions: request.extensions.map(ExtensionHeader.format)
+})

@@ -1,0 +1,280 @@
+/**
+ * The head of an HTTP/1.1 message (RFC 7230 section 3): bytes to plain data and back.
+ *
+ * The reader is stricter than RFC 7230 asks: lines end at CRLF and nowhere else, there is no line folding,
+ * and no control character survives. What two parsers could read in two ways is refused instead of
+ * interpreted.
+ */
+
+import { isToken, isTokenCode } from "../bytes/Token.ts"
+
+/** Header fields in the order of the wire; names as received, values without surrounding SP and HTAB. */
+export type Headers = ReadonlyArray<readonly [name: string, value: string]>
+
+/** A request or response head: the first line without its CRLF, and the header fields, decoded as latin1. */
+export interface HttpHead {
+  readonly startLine: string
+  readonly headers: Headers
+}
+
+/** Caps while reading: bytes from the start line to the blank line inclusive, and number of header lines. */
+export interface HeadLimits {
+  readonly maxBytes: number
+  readonly maxHeaders: number
+}
+
+/** Why a head was refused. `message` quotes nothing of the input. */
+export interface HeadError {
+  readonly kind: "TooLarge" | "TooManyHeaders" | "Malformed"
+  readonly message: string
+}
+
+/** The outcome of a `push`. `rest` is a view of the bytes that follow the head in the pushed chunk. */
+export type HeadResult =
+  | { readonly _tag: "Incomplete" }
+  | { readonly _tag: "Complete"; readonly head: HttpHead; readonly rest: Uint8Array }
+  | { readonly _tag: "Invalid"; readonly error: HeadError }
+
+const HTAB = 0x09
+const LF = 0x0a
+const CR = 0x0d
+const SP = 0x20
+const COLON = 0x3a
+const DEL = 0x7f
+
+const isControl = (code: number): boolean => (code < SP && code !== HTAB) || code === DEL
+
+/**
+ * Whether `text` can be sent as a header value (RFC 7230 section 3.2): latin1 without control characters but
+ * HTAB.
+ */
+export const isFieldValue = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (isControl(code) || code > 0xff) return false
+  }
+  return true
+}
+
+/**
+ * `text` without leading and trailing SP and HTAB (OWS, RFC 7230 section 3.2.3); other white space is kept.
+ */
+export const trimWhitespace = (text: string): string => {
+  let start = 0
+  let end = text.length
+  while (start < end && isWhitespace(text.charCodeAt(start))) start++
+  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+const isWhitespace = (code: number): boolean => code === SP || code === HTAB
+
+/** All values of the header `name` (case-insensitive), in the order of the wire. */
+export const header = (headers: Headers, name: string): ReadonlyArray<string> => {
+  const wanted = name.toLowerCase()
+  const values: Array<string> = []
+  for (const [key, value] of headers) {
+    if (key.length === wanted.length && key.toLowerCase() === wanted) values.push(value)
+  }
+  return values
+}
+
+/**
+ * The trimmed elements of a comma-separated list over all values (RFC 7230 section 3.2.2), empty ones
+ * included.
+ */
+export const elements = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
+  values.flatMap((value) => value.split(",")).map(trimWhitespace)
+
+/**
+ * The elements of a `#token` list over all values; empty elements are skipped (RFC 7230 section 7).
+ * `undefined` when an element is not a token.
+ */
+export const tokens = (values: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
+  const found = elements(values).filter((element) => element.length > 0)
+  return found.every(isToken) ? found : undefined
+}
+
+/**
+ * What keeps `headers` from being added to a head, as text for the caller: a name or value that HTTP does not
+ * allow, or a header that is owned by the one who writes the head. `isOwned` gets the name in lower case.
+ * `undefined`: nothing.
+ */
+export const headersProblem = (
+  headers: Headers,
+  isOwned: (lowerCaseName: string) => boolean
+): string | undefined => {
+  for (const [name, value] of headers) {
+    if (!isToken(name)) return `invalid header name ${JSON.stringify(name)}`
+    if (!isFieldValue(value)) return `invalid value of header ${name}`
+    if (isOwned(name.toLowerCase())) return `header ${name} is set by the opening handshake`
+  }
+  return undefined
+}
+
+/**
+ * `text` as latin1 bytes, one per UTF-16 code unit; the caller has made sure that no code unit is above 0xff.
+ */
+export const encodeLatin1 = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
+}
+
+// `TextDecoder("latin1")` is windows-1252, which is another mapping for 0x80 to 0x9f.
+const decodeLatin1 = (bytes: Uint8Array): string => {
+  let text = ""
+  // In slices, as a call takes a limited number of arguments.
+  for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096))
+  return text
+}
+
+/**
+ * A head on the wire: latin1, CRLF, blank line included. Nothing is checked here: the caller has validated
+ * the start line and the headers (`isToken`, `isFieldValue`, `headersProblem`).
+ */
+export const encodeHead = (startLine: string, headers: Headers): Uint8Array => {
+  let text = `${startLine}\r\n`
+  for (const [name, value] of headers) text += `${name}: ${value}\r\n`
+  return encodeLatin1(`${text}\r\n`)
+}
+
+const inStartLine = 0
+const afterStartLine = 1
+const atLineStart = 2
+const inName = 3
+const inValue = 4
+const afterValue = 5
+const atEnd = 6
+type State =
+  | typeof inStartLine
+  | typeof afterStartLine
+  | typeof atLineStart
+  | typeof inName
+  | typeof inValue
+  | typeof afterValue
+  | typeof atEnd
+
+const malformed = (message: string): HeadError => ({ kind: "Malformed", message })
+const incomplete: HeadResult = { _tag: "Incomplete" }
+
+/**
+ * Reads one HTTP head from chunks that may be cut anywhere. Every byte is looked at once, so the work is
+ * linear in the bytes however they are cut. It keeps a copy of the head and no reference to a chunk.
+ *
+ *     start line -CR-> . -LF-> line start -tchar-> name -":"-> value -CR-> . -LF-> line start
+ *                                  \-CR-> . -LF-> complete
+ *
+ * An outcome other than `Incomplete` is final: after `Complete` a further chunk is all `rest`, after
+ * `Invalid` the same error is returned.
+ */
+export class HeadReader {
+  readonly #maxBytes: number
+  readonly #maxHeaders: number
+  // The head so far: the first `#length` bytes. Grows by doubling.
+  #buffer = new Uint8Array(0)
+  #length = 0
+  #state: State = inStartLine
+  #startLine = ""
+  #headers: Array<readonly [string, string]> = []
+  #name = ""
+  #start = 0
+  #end = 0
+  #outcome: HttpHead | HeadError | undefined
+
+  /** A limit that is not a number admits nothing. */
+  constructor(limits: HeadLimits) {
+    this.#maxBytes = limits.maxBytes >= 0 ? Math.floor(limits.maxBytes) : 0
+    this.#maxHeaders = limits.maxHeaders >= 0 ? limits.maxHeaders : 0
+  }
+
+  /** Takes the next bytes of the connection. */
+  push(chunk: Uint8Array): HeadResult {
+    if (this.#outcome !== undefined) return this.#result(this.#outcome, chunk)
+    const base = this.#length
+    const taken = chunk.subarray(0, this.#maxBytes - base)
+    this.#store(taken)
+    for (let i = 0; i < taken.length; i++) {
+      const outcome = this.#step(taken[i]!, base + i)
+      if (outcome !== undefined) return this.#finish(outcome, chunk.subarray(i + 1))
+    }
+    if (taken.length === chunk.length) return incomplete
+    const message = `HTTP head is larger than ${this.#maxBytes} bytes`
+    return this.#finish({ kind: "TooLarge", message }, chunk)
+  }
+
+  #finish(outcome: HttpHead | HeadError, rest: Uint8Array): HeadResult {
+    this.#outcome = outcome
+    this.#buffer = new Uint8Array(0)
+    return this.#result(outcome, rest)
+  }
+
+  #result(outcome: HttpHead | HeadError, rest: Uint8Array): HeadResult {
+    return "kind" in outcome ? { _tag: "Invalid", error: outcome } : { _tag: "Complete", head: outcome, rest }
+  }
+
+  #store(bytes: Uint8Array): void {
+    const needed = this.#length + bytes.length
+    if (needed > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(needed, Math.min(2 * this.#buffer.length, this.#maxBytes)))
+      grown.set(this.#buffer.subarray(0, this.#length))
+      this.#buffer = grown
+    }
+    this.#buffer.set(bytes, this.#length)
+    this.#length = needed
+  }
+
+  #step(byte: number, at: number): HttpHead | HeadError | undefined {
+    switch (this.#state) {
+      case inStartLine:
+        if (byte === CR && at > 0) {
+          this.#startLine = decodeLatin1(this.#buffer.subarray(0, at))
+          this.#state = afterStartLine
+          return undefined
+        }
+        // A reason phrase may hold bytes from 0x80 on (RFC 7230 section 3.1.2); a request line may not.
+        return byte < SP || byte === DEL ? malformed("invalid character in the start line") : undefined
+      case atLineStart:
+        if (byte === CR) {
+          this.#state = atEnd
+          return undefined
+        }
+        if (isWhitespace(byte)) return malformed("header line starts with white space")
+        if (this.#headers.length >= this.#maxHeaders) {
+          return {
+            kind: "TooManyHeaders",
+            message: `HTTP head has more than ${this.#maxHeaders} header lines`
+          }
+        }
+        this.#start = at
+        this.#state = inName
+        return isTokenCode(byte) ? undefined : malformed("invalid header name")
+      case inName:
+        if (byte !== COLON) return isTokenCode(byte) ? undefined : malformed("invalid header name")
+        this.#name = decodeLatin1(this.#buffer.subarray(this.#start, at))
+        this.#start = this.#end = at + 1
+        this.#state = inValue
+        return undefined
+      case inValue:
+        if (byte === CR) {
+          this.#headers.push([this.#name, decodeLatin1(this.#buffer.subarray(this.#start, this.#end))])
+          this.#state = afterValue
+          return undefined
+        }
+        if (isControl(byte)) return malformed("invalid character in a header value")
+        if (!isWhitespace(byte)) {
+          this.#end = at + 1
+        } else if (this.#end === this.#start) {
+          this.#start = this.#end = at + 1
+        }
+        return undefined
+      case afterStartLine:
+      case afterValue:
+      case atEnd:
+        if (byte !== LF) return malformed("CR without LF")
+        if (this.#state === atEnd) return { startLine: this.#startLine, headers: this.#headers }
+        this.#state = atLineStart
+        return undefined
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Messages as an application sees them (RFC 6455 section 5.6).
+ */
+import * as Utf8 from "../bytes/Utf8.ts"
+
+/** A received message: text as a string, binary as bytes. */
+export type Message = string | Uint8Array
+
+/** A received message as bytes: text is its UTF-8 (Autobahn's `IncomingMessage`). */
+export interface IncomingMessage {
+  readonly payload: Uint8Array
+  readonly isBinary: boolean
+}
+
+/** What can be sent: a string as text, bytes in any view of them as binary. */
+export type Payload = string | ArrayBufferView
+
+/** A message to send, where its type does not follow from the payload's (Autobahn's `OutgoingMessage`). */
+export interface OutgoingMessage {
+  /** Text may be given as UTF-8 bytes. */
+  readonly payload: Payload
+  /** Defaults to whether the payload is bytes. */
+  readonly isBinary?: boolean | undefined
+  /** Never compress this message, where compression is negotiated. Default: `false`. */
+  readonly skipCompress?: boolean | undefined
+}
+
+/**
+ * A received text whose bytes were kept: because nobody validates it, or
+ * because the application asked for bytes.
+ */
+export class EncodedText {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+/** A received message as a connection holds it until it is asked for. */
+export type ReceivedMessage = Message | EncodedText
+
+/** The message as a string or bytes. Text that nobody validated gets U+FFFD where it is not UTF-8. */
+export const toMessage = (received: ReceivedMessage): Message =>
+  received instanceof EncodedText ? (Utf8.decodeLossy(received.bytes) ?? "") : received
+
+/** The message as bytes. */
+export const toIncomingMessage = (received: ReceivedMessage): IncomingMessage =>
+  typeof received === "string"
+    ? { payload: Utf8.encode(received), isBinary: false }
+    : received instanceof EncodedText
+      ? { payload: received.bytes, isBinary: false }
+      : { payload: received, isBinary: true }
+
+/** Bytes the message keeps in memory, roughly: small ones cost more than their payload. */
+export const footprint = (received: ReceivedMessage): number =>
+  (received instanceof EncodedText ? received.bytes : received).length + 128
+
+/** The bytes that a view shows, without a copy. */
+export const toBytes = (view: ArrayBufferView): Uint8Array =>
+  view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)

@@ -1,0 +1,103 @@
+/**
+ * Frames to messages (RFC 6455 section 5.4): the rules of fragmentation, the
+ * limit on a message's size, and UTF-8 that fails at the first wrong byte.
+ *
+ * A message in one piece is handed on as the view it came as. Otherwise its
+ * pieces are collected, whether frames or chunks cut it.
+ */
+import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
+import { Utf8Validator } from "../bytes/Utf8.ts"
+import type { FrameDecoder } from "../frame/FrameDecoder.ts"
+import * as Opcode from "../frame/Opcode.ts"
+import type { Violation } from "../frame/Violation.ts"
+
+export interface MessageAssemblerOptions {
+  /** The largest message, in bytes; 0 for no limit but the platform's. */
+  readonly maxMessagePayloadSize: number
+  /** Whether text messages must be valid UTF-8. */
+  readonly utf8validateIncoming: boolean
+}
+
+/** What became of the piece: the message goes on, or is complete, or broke a rule. */
+export type AssemblyEvent = "Incomplete" | "Message" | "Violation"
+
+/** More than one typed array should be asked to hold. */
+const platformLimit = 0x7fff_ffff
+
+export class MessageAssembler {
+  /** Of the message that is complete. */
+  payload: Uint8Array = new Uint8Array(0)
+  /** Of the message that goes on or is complete. */
+  isBinary = false
+  /** The complete message is text whose UTF-8 was validated as it came. */
+  isValidated = false
+  violation: Violation | undefined
+
+  readonly #limit: number
+  readonly #validate: boolean
+  #collected: ByteAccumulator | undefined
+  #validator: Utf8Validator | undefined
+  // Between a message's first piece and its last.
+  #open = false
+  // Sum of the lengths that the message's frame headers announced.
+  #size = 0
+
+  constructor(options: MessageAssemblerOptions) {
+    const limit = options.maxMessagePayloadSize
+    this.#limit = limit === 0 ? platformLimit : limit
+    this.#validate = options.utf8validateIncoming
+  }
+
+  /** Takes the data frame, or piece of one, that the decoder stands on. */
+  accept(frame: FrameDecoder): AssemblyEvent {
+    if (frame.isFirst) {
+      const violation = this.#startFrame(frame)
+      if (violation !== undefined) return this.#fail(violation)
+      if (frame.isLast && frame.fin && frame.opcode !== Opcode.Continuation) {
+        this.#open = false
+        this.isValidated = false
+        this.payload = frame.payload
+        return "Message"
+      }
+    }
+    if (!this.isBinary && this.#validate) {
+      this.#validator ??= new Utf8Validator()
+      if (!this.#validator.write(frame.payload)) return this.#fail("TextNotUtf8")
+    }
+    this.#collected ??= new ByteAccumulator()
+    this.#collected.append(frame.payload)
+    if (!frame.isLast || !frame.fin) return "Incomplete"
+    return this.#finish(this.#collected)
+  }
+
+  #startFrame(frame: FrameDecoder): Violation | undefined {
+    if (frame.opcode === Opcode.Continuation) {
+      if (!this.#open) return "ContinuationWithoutMessage"
+    } else {
+      if (this.#open) return "MessageNotFinished"
+      this.#open = true
+      this.#size = 0
+      this.isBinary = frame.opcode === Opcode.Binary
+    }
+    this.#size += frame.length
+    return this.#size > this.#limit ? "MessageTooBig" : undefined
+  }
+
+  #finish(collected: ByteAccumulator): AssemblyEvent {
+    this.#open = false
+    this.isValidated = false
+    if (!this.isBinary && this.#validator !== undefined) {
+      if (!this.#validator.isComplete) return this.#fail("TextNotUtf8")
+      this.#validator = undefined
+      this.isValidated = true
+    }
+    this.payload = collected.take()
+    this.#collected = undefined
+    return "Message"
+  }
+
+  #fail(violation: Violation): AssemblyEvent {
+    this.violation = violation
+    return "Violation"
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * WebSockets on the port of an HTTP server: transports from the `upgrade` event
+ * of `node:http` and `node:https`.
+ */
+
+import type { IncomingMessage, Server } from "node:http"
+import type { Duplex } from "node:stream"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { TransportServer } from "../transport/Transport.ts"
+import { fromSocket } from "./NodeTransport.ts"
+import { acceptor, boundAddress } from "./NodeTransportServer.ts"
+
+export interface UpgradeOptions {
+  /** Which upgrade requests are for WebSockets, by path; the others are left to the server. Default: all. */
+  readonly path?: string | ((path: string) => boolean)
+}
+
+/**
+ * Takes the upgrade requests of `server`, which someone else has listen, until
+ * the scope closes. Other `upgrade` listeners, such as that of Effect's
+ * `NodeHttpServer`, get the requests for other paths only, whoever came first.
+ */
+export const make = Effect.fnUntraced(function* (
+  server: Server,
+  options: UpgradeOptions = {}
+): Effect.fn.Return<TransportServer["Service"], never, Scope.Scope> {
+  const { path = () => true } = options
+  const isOurs = typeof path === "string" ? (requested: string) => requested === path : path
+  const accepting = acceptor()
+  let isStopped = false
+
+  const takeOver = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
+    accepting.onTransport(fromSocket(socket), {
+      method: request.method ?? "",
+      target: request.url ?? "",
+      headers: pairs(request.rawHeaders),
+      rest: new Uint8Array(head)
+    })
+  // Node asks for a listener before it treats a request as an upgrade.
+  const decline = (_request: IncomingMessage, socket: Duplex): void => {
+    if (server.listenerCount("upgrade") > 1) return
+    socket.on("error", () => {})
+    socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+  }
+
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      // Listeners cannot keep an event from one another: who is asked first decides.
+      const emit = server.emit
+      server.on("upgrade", decline)
+      server.emit = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+        if (event !== "upgrade" || isStopped) return Reflect.apply(emit, server, [event, ...args])
+        const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer]
+        if (!isOurs((request.url ?? "").split("?", 1)[0]!))
+          return Reflect.apply(emit, server, [event, ...args])
+        takeOver(request, socket, head)
+        return true
+      }
+      return emit
+    }),
+    (emit) =>
+      Effect.sync(() => {
+        accepting.dropWaiting()
+        server.emit = emit
+        server.off("upgrade", decline)
+      })
+  )
+  yield* Effect.callback<void>((resume) => {
+    const onListening = () => resume(Effect.void)
+    if (server.listening) return onListening()
+    server.once("listening", onListening)
+    return Effect.sync(() => server.off("listening", onListening))
+  })
+  return TransportServer.of({
+    address: boundAddress(server),
+    accept: accepting.accept,
+    stop: Effect.sync(() => {
+      isStopped = true
+    })
+  })
+})
+
+/** The upgrade requests of an HTTP server as transports. */
+export const layer = (server: Server, options?: UpgradeOptions): Layer.Layer<TransportServer> =>
+  Layer.effect(TransportServer, make(server, options))
+
+const pairs = (rawHeaders: ReadonlyArray<string>): Array<readonly [string, string]> => {
+  const headers: Array<readonly [string, string]> = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.push([rawHeaders[i]!, rawHeaders[i + 1]!])
+  return headers
+}

@@ -1,0 +1,109 @@
+/**
+ * A transport directly on a Node socket: TCP, TLS or Unix-domain.
+ *
+ * `data` events go straight to the listener: measured against a pull-based
+ * reader, that is up to half of the echo rate.
+ */
+
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
+import { TLSSocket } from "node:tls"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import type { TlsFacts, Transport, TransportListener } from "../transport/Transport.ts"
+
+/** The transport on a connected socket, which must have been made with `allowHalfOpen`. */
+export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
+
+/** An address as Node tells it. */
+export const addressOf = (
+  address: string | undefined,
+  port: number | undefined
+): NetAddress.InetAddress | undefined => {
+  if (address === undefined || port === undefined) return undefined
+  const parsed = NetAddress.inetAddressFromIpString(address, port)
+  return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
+}
+
+class NodeTransport implements Transport {
+  readonly peer: NetAddress.SocketAddress | undefined
+  readonly local: NetAddress.SocketAddress | undefined
+  readonly tls: TlsFacts | undefined
+
+  readonly #socket: Duplex
+  #listener: TransportListener | undefined
+  #error: Error | undefined
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+    if (socket instanceof Socket) {
+      this.peer = addressOf(socket.remoteAddress, socket.remotePort)
+      this.local = addressOf(socket.localAddress, socket.localPort)
+      // An HTTP server may have set one.
+      socket.setTimeout(0)
+    }
+    this.tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined
+    // Always heard, or a reset before the first `listen` would be thrown.
+    socket.on("error", (error) => {
+      this.#error = error
+    })
+    socket.on("close", () => this.#listener?.onClose(this.#error))
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.writableLength
+  }
+
+  listen(listener: TransportListener): void {
+    const isFirst = this.#listener === undefined
+    this.#listener = listener
+    if (this.#socket.closed) {
+      queueMicrotask(() => listener.onClose(this.#error))
+    } else if (isFirst) {
+      this.#socket.on("data", (chunk: Uint8Array) => {
+        // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
+        this.#listener?.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      })
+      this.#socket.on("end", () => this.#listener?.onEnd())
+      this.#socket.on("drain", () => this.#listener?.onDrain())
+    }
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): void {
+    const socket = this.#socket
+    if (!socket.writable) return
+    if (chunks.length === 1) {
+      socket.write(chunks[0])
+      return
+    }
+    socket.cork()
+    for (const chunk of chunks) socket.write(chunk)
+    socket.uncork()
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  abort(): void {
+    this.#socket.destroy()
+  }
+
+  setNoDelay(enabled: boolean): void {
+    if (this.#socket instanceof Socket) this.#socket.setNoDelay(enabled)
+  }
+}
+
+const tlsFacts = (socket: TLSSocket): TlsFacts => ({
+  protocol: socket.getProtocol() ?? "unknown",
+  cipher: socket.getCipher()?.name ?? "unknown",
+  authorized: socket.authorized
+})

@@ -1,0 +1,120 @@
+/**
+ * Accepting transports with `node:net` and `node:tls`.
+ */
+
+import * as Net from "node:net"
+import * as Tls from "node:tls"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import type * as Scope from "effect/Scope"
+import {
+  type OnTransport,
+  type ReceivedRequest,
+  type Transport,
+  TransportError,
+  TransportServer
+} from "../transport/Transport.ts"
+import { addressOf, fromSocket } from "./NodeTransport.ts"
+
+/** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
+export type ListenOptions = Net.ListenOptions
+
+/** TLS of a server: `key` and `cert` at least. */
+export type TlsOptions = Tls.TlsOptions
+
+/** Listens with TCP or on a Unix-domain socket until the scope closes. */
+export const make = (
+  listen: ListenOptions
+): Effect.Effect<TransportServer["Service"], TransportError, Scope.Scope> =>
+  listening(() => Net.createServer(socketOptions), "connection", listen)
+
+/** Listens with TLS until the scope closes. */
+export const makeTls = (
+  listen: ListenOptions,
+  tls: TlsOptions
+): Effect.Effect<TransportServer["Service"], TransportError, Scope.Scope> =>
+  listening(() => Tls.createServer({ ...tls, ...socketOptions }), "secureConnection", listen)
+
+/** A TCP or Unix-domain server. */
+export const layer = (listen: ListenOptions): Layer.Layer<TransportServer, TransportError> =>
+  Layer.effect(TransportServer, make(listen))
+
+/** A TLS server. */
+export const layerTls = (
+  listen: ListenOptions,
+  tls: TlsOptions
+): Layer.Layer<TransportServer, TransportError> => Layer.effect(TransportServer, makeTls(listen, tls))
+
+// A connection ends its own side when it is ready to, not when the peer does; and it
+// reads when someone listens.
+const socketOptions = { allowHalfOpen: true, pauseOnConnect: true }
+
+const listening = Effect.fnUntraced(function* (
+  createServer: () => Net.Server,
+  connectionEvent: "connection" | "secureConnection",
+  options: ListenOptions
+): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
+  const accepting = acceptor()
+  const server = yield* Effect.acquireRelease(Effect.sync(createServer), (server) =>
+    Effect.callback<void>((resume) => {
+      accepting.dropWaiting()
+      if (server.listening) server.close(() => resume(Effect.void))
+      else resume(Effect.void)
+    })
+  )
+  server.on(connectionEvent, (socket: Net.Socket) => accepting.onTransport(fromSocket(socket), undefined))
+  // A client that fails its TLS handshake is its own affair.
+  server.on("tlsClientError", (_error, socket: Net.Socket) => socket.destroy())
+  yield* Effect.callback<void, TransportError>((resume) => {
+    server.once("error", (cause) =>
+      resume(Effect.fail(new TransportError({ message: `cannot listen on ${describe(options)}`, cause })))
+    )
+    server.listen(options, () => resume(Effect.void))
+  })
+  // Running out of file descriptors, for example: the connection is lost, the server goes on.
+  server.on("error", (error) => Effect.runFork(Effect.logWarning("server error", error)))
+  return TransportServer.of({
+    address: boundAddress(server),
+    accept: accepting.accept,
+    stop: Effect.sync(() => {
+      if (server.listening) server.close()
+    })
+  })
+})
+
+const describe = ({ host = "all addresses", path, port }: ListenOptions): string =>
+  path ?? `${host}, port ${port}`
+
+/** The address that a listening server is bound to. */
+export const boundAddress = (server: Net.Server): NetAddress.SocketAddress => {
+  const address = server.address()
+  if (typeof address === "string") return NetAddress.unixPathAddress(address)
+  return addressOf(address?.address, address?.port) ?? unspecified
+}
+
+const unspecified = NetAddress.inetAddressUnsafe(NetAddress.ipv4Unspecified, 0)
+
+/** Keeps transports until someone accepts them, then hands them on. */
+export const acceptor = () => {
+  const waiting: Array<[Transport, ReceivedRequest | undefined]> = []
+  const keep: OnTransport = (transport, request) => void waiting.push([transport, request])
+  let current = keep
+  return {
+    onTransport: ((transport, request) => current(transport, request)) satisfies OnTransport as OnTransport,
+    accept: (onTransport: OnTransport): Effect.Effect<void, never, Scope.Scope> =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          current = onTransport
+          for (const [transport, request] of waiting.splice(0)) onTransport(transport, request)
+        }),
+        () =>
+          Effect.sync(() => {
+            current = keep
+          })
+      ),
+    dropWaiting: (): void => {
+      for (const [transport] of waiting.splice(0)) transport.abort()
+    }
+  }
+}

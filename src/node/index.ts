@@ -1,0 +1,9 @@
+/**
+ * WebSockets on Node's sockets.
+ */
+export * as NodeHttpUpgrade from "./NodeHttpUpgrade.ts"
+export * as NodeTransport from "./NodeTransport.ts"
+export * as NodeTransportClient from "./NodeTransportClient.ts"
+export * as NodeTransportServer from "./NodeTransportServer.ts"
+export * as NodeWebSocketClient from "./NodeWebSocketClient.ts"
+export * as NodeWebSocketServer from "./NodeWebSocketServer.ts"

@@ -1,0 +1,233 @@
+/**
+ * The server's side of the opening handshake, on a transport (RFC 6455 section
+ * 4.2): a channel, or an HTTP response and the end of the transport.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Utf8 from "../bytes/Utf8.ts"
+import { ChannelCore } from "../channel/ChannelCore.ts"
+import { Compression } from "../channel/Compression.ts"
+import { Framing } from "../channel/Framing.ts"
+import { Handshake } from "../channel/Handshake.ts"
+import { endWith, readHead } from "../channel/HeadExchange.ts"
+import { Timeouts } from "../channel/Timeouts.ts"
+import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
+import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
+import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
+import {
+  type ConnectionAccept,
+  type ConnectionRequest,
+  fromHandshake,
+  toLines
+} from "../handshake/ConnectionRequest.ts"
+import { type HandshakeRequest, parseRequestLine, type Rejection } from "../handshake/Request.ts"
+import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
+import type { ServerOptions } from "./ServerOptions.ts"
+import * as StatusPage from "./StatusPage.ts"
+
+/** What `onConnect` may succeed with: how to accept, a subprotocol, or nothing. */
+export type Accepted = ConnectionAccept | string | undefined | void
+
+/** Decides on a request. */
+export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepted, ConnectionDeny, R>
+
+/** The services that a server's connections use. */
+export type ServerServices = Handshake | Framing | Compression | Timeouts
+
+/** A channel, with the engine that the server drains. */
+export interface OpenedChannel {
+  readonly core: ChannelCore
+  readonly channel: WebSocketChannel.Channel
+}
+
+export interface ServerHandshake<R> {
+  readonly transport: Transport
+  /** The request, where an HTTP server has read it already. */
+  readonly received: ReceivedRequest | undefined
+  readonly options: ServerOptions
+  readonly onConnect: OnConnect<R> | undefined
+}
+
+/** No connection: the client gets a response, or is gone. */
+type Refusal = ConnectionDeny | "StatusPage" | "Gone"
+
+/** Performs the handshake; `undefined` when there is no connection, and the transport has ended. */
+export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
+  const { openHandshakeTimeout, tcpNoDelay } = handshake.options
+  handshake.transport.setNoDelay(tcpNoDelay)
+  const timeouts = yield* Timeouts
+  const timeUp = Effect.andThen(
+    timeouts.after("openHandshake", openHandshakeTimeout),
+    Effect.fail(ConnectionDeny.requestTimeout())
+  )
+  return yield* Effect.raceFirst(open(handshake), timeUp).pipe(
+    Effect.catch((refusal) => refuse(refusal, handshake)),
+    Effect.onInterrupt(() => Effect.sync(() => handshake.transport.abort()))
+  )
+})
+
+const open = Effect.fnUntraced(function* <R>(
+  options: ServerHandshake<R>
+): Effect.fn.Return<OpenedChannel, Refusal, R | ServerServices> {
+  const { request, rest } = yield* readRequest(options)
+  const connectionRequest = fromHandshake(request, options.transport.peer)
+  const accepted = yield* decide(connectionRequest, options.onConnect)
+  return yield* accept({ ...options, request, connectionRequest, accepted, rest })
+})
+
+/** Reads the request, and answers what is none. */
+const readRequest = Effect.fnUntraced(function* ({
+  options,
+  received,
+  transport
+}: Omit<ServerHandshake<never>, "onConnect">): Effect.fn.Return<
+  { readonly request: HandshakeRequest; readonly rest: Uint8Array },
+  Refusal,
+  Handshake
+> {
+  const handshake = yield* Handshake
+  const { rest, ...input } = received ?? (yield* readInput(transport, options))
+  const parsed = handshake.parseRequest(input, options)
+  if (Result.isSuccess(parsed)) return { request: parsed.success, rest }
+  const refusal: Refusal =
+    options.webStatus && parsed.failure.status === 426 ? "StatusPage" : fromRejection(parsed.failure)
+  return yield* Effect.fail(refusal)
+})
+
+const readInput = Effect.fnUntraced(function* (
+  transport: Transport,
+  options: ServerOptions
+): Effect.fn.Return<ReceivedRequest, Refusal> {
+  const { head, rest } = yield* readHead(transport, options).pipe(
+    Effect.mapError((failure): Refusal => {
+      if (failure._tag === "Ended") return "Gone"
+      const { kind, message } = failure.error
+      return kind === "Malformed"
+        ? ConnectionDeny.badRequest({ body: message })
+        : new ConnectionDeny({ status: 431, body: message })
+    })
+  )
+  const line = parseRequestLine(head.startLine)
+  if (Result.isFailure(line)) return yield* fromRejection(line.failure)
+  return { ...line.success, headers: head.headers, rest }
+})
+
+const fromRejection = ({ headers, reason, status }: Rejection): ConnectionDeny =>
+  new ConnectionDeny({ status, headers: Object.fromEntries(headers), body: reason })
+
+/** Asks the application. Whatever goes wrong there is a 500, and in the log. */
+const decide = <R>(
+  request: ConnectionRequest,
+  onConnect: OnConnect<R> | undefined
+): Effect.Effect<ConnectionAccept, ConnectionDeny, R> =>
+  onConnect === undefined
+    ? Effect.succeed({})
+    : onConnect(request).pipe(
+        Effect.map((accepted) =>
+          typeof accepted === "string" ? { subprotocol: accepted } : (accepted ?? {})
+        ),
+        Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("onConnect died", cause))
+      )
+
+const applicationDefect = (
+  message: string,
+  cause?: Cause.Cause<unknown>
+): Effect.Effect<never, ConnectionDeny> =>
+  Effect.andThen(
+    Effect.logError(message, cause ?? Cause.empty),
+    Effect.fail(ConnectionDeny.internalServerError())
+  )
+
+const accept = Effect.fnUntraced(function* ({
+  accepted,
+  connectionRequest,
+  options,
+  request,
+  rest,
+  transport
+}: Omit<ServerHandshake<never>, "onConnect"> & {
+  readonly request: HandshakeRequest
+  readonly connectionRequest: ConnectionRequest
+  readonly accepted: ConnectionAccept
+  readonly rest: Uint8Array
+}): Effect.fn.Return<OpenedChannel, Refusal, ServerServices> {
+  const { headers, subprotocol } = accepted
+  if (subprotocol !== undefined && !request.protocols.includes(subprotocol)) {
+    return yield* applicationDefect(
+      `onConnect chose the subprotocol ${subprotocol}, which the client did not announce`
+    )
+  }
+  const negotiated = (yield* Compression).accept(request.extensions)
+  const extensions = negotiated.extensions.map(ExtensionHeader.format)
+  const response = (yield* Handshake).accept({
+    key: request.key,
+    subprotocol,
+    extensions: extensions.length === 0 ? undefined : extensions.join(", "),
+    headers: toLines(headers)
+  })
+  if (Result.isFailure(response))
+    return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
+
+  transport.write([response.success])
+  const codec = (yield* Framing).make({
+    ...options,
+    masking: options.requireMaskedClientFrames ? "required" : "either",
+    maskOutgoing: options.maskServerFrames,
+    allowedReservedBits: negotiated.reservedBits
+  })
+  const core = new ChannelCore({
+    role: "server",
+    transport,
+    codec,
+    options,
+    context: yield* Effect.context<Timeouts>()
+  })
+  core.start(rest)
+  const channel = WebSocketChannel.make(core, {
+    role: "server",
+    subprotocol,
+    extensions,
+    peer: transport.peer,
+    local: transport.local,
+    tls: transport.tls,
+    request: connectionRequest,
+    response: undefined
+  })
+  return { core, channel }
+})
+
+/** Answers, and ends the transport. */
+const refuse = Effect.fnUntraced(function* (
+  refusal: Refusal,
+  { options, transport }: Omit<ServerHandshake<never>, "onConnect">
+) {
+  if (refusal === "Gone") {
+    transport.abort()
+    return undefined
+  }
+  const answer = refusal === "StatusPage" ? StatusPage.response : yield* denial(refusal)
+  const timeouts = yield* Timeouts
+  yield* Effect.raceFirst(
+    endWith(transport, answer),
+    timeouts.after("transportEnd", options.closeHandshakeTimeout)
+  )
+  transport.abort()
+  return undefined
+})
+
+const denial = Effect.fnUntraced(function* (
+  deny: ConnectionDeny
+): Effect.fn.Return<Uint8Array, never, Handshake> {
+  const handshake = yield* Handshake
+  const { body = "", headers, reason, status } = deny
+  const response = handshake.deny({
+    status,
+    reason,
+    headers: toLines(headers),
+    body: typeof body === "string" ? Utf8.encode(body) : body
+  })
+  if (Result.isSuccess(response)) return response.success
+  yield* Effect.logError(`ConnectionDeny: ${response.failure}`)
+  return yield* denial(ConnectionDeny.internalServerError())
+})

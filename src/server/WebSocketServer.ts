@@ -1,0 +1,194 @@
+/**
+ * A WebSocket server.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { ChannelCore } from "../channel/ChannelCore.ts"
+import type { InvalidOptions } from "../channel/Options.ts"
+import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
+import { WebSocketError } from "../channel/WebSocketError.ts"
+import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
+import { TransportServer } from "../transport/Transport.ts"
+import * as ServerHandshake from "./ServerHandshake.ts"
+import * as ServerOptions from "./ServerOptions.ts"
+
+export type { Accepted, OnConnect } from "./ServerHandshake.ts"
+
+/** What an application does with connections. */
+export interface Handlers<E = never, R = never> {
+  /**
+   * Decides on a request: succeeds with a `ConnectionAccept`, one of the client's
+   * subprotocols, or nothing, or fails with `ConnectionDeny`. Default: accept all.
+   */
+  readonly onConnect?: ServerHandshake.OnConnect<R>
+  /**
+   * Serves an open connection, in the connection's scope. When it succeeds, the
+   * connection is closed with 1000; when it fails or dies, with 1011, and the cause
+   * is logged.
+   */
+  readonly onOpen: (channel: Channel) => Effect.Effect<unknown, E, R>
+}
+
+/** The handlers' requirements that the server provides. */
+export type Provided = WebSocketChannel | Scope.Scope
+
+/** How a drain ended. */
+export interface DrainResult {
+  /** Connections whose handlers had finished in time. */
+  readonly finished: number
+  /** Connections that were dropped when the time was over. */
+  readonly dropped: number
+}
+
+/** A server that listens: serve connections, count them, drain them. */
+export class WebSocketServer extends Context.Service<
+  WebSocketServer,
+  {
+    /** The address it is bound to: with port 0, the port that was given. */
+    readonly address: NetAddress.SocketAddress
+    /** The number of open connections. */
+    readonly connections: Effect.Effect<number>
+    /**
+     * Serves connections until the scope closes, which drains the server. See
+     * {@link serve} for the layer.
+     */
+    readonly serve: <E, R>(
+      handlers: Handlers<E, R>
+    ) => Effect.Effect<void, never, Exclude<R, Provided> | Scope.Scope>
+    /**
+     * Stops accepting, closes every connection with 1001, and waits for closing
+     * handshakes and handlers. What has not ended within `limit` is dropped. Default:
+     * 10 seconds.
+     */
+    readonly drain: (limit?: Duration.Input) => Effect.Effect<DrainResult>
+  }
+>()("effect-websocket/server/WebSocketServer") {}
+
+/** Serves connections with the server in context: `Layer.provide` it with a server's layer. */
+export const serve = <E = never, R = never>(
+  handlers: Handlers<E, R>
+): Layer.Layer<never, never, WebSocketServer | Exclude<R, Provided>> =>
+  Layer.effectDiscard(Effect.flatMap(WebSocketServer, (server) => server.serve(handlers)))
+
+/** A connection from its accepted transport to its end. */
+interface Served {
+  /** The request has been read. */
+  isRequested: boolean
+  /** Set once the connection is open. */
+  core: ChannelCore | undefined
+}
+
+const goingAway = 1001
+const unexpectedCondition = 1011
+const defaultDrainLimit = Duration.seconds(10)
+
+/** Runs the handler, then closes the connection, before the handler's scope closes. */
+const runHandler = <E, R>(handlers: Handlers<E, R>, { channel, core }: ServerHandshake.OpenedChannel) =>
+  handlers.onOpen(channel).pipe(
+    Effect.exit,
+    Effect.flatMap((exit) => {
+      if (Exit.isSuccess(exit)) return core.close(1000, "")
+      // The end of the connection is what most handlers fail with: no news.
+      const error = Cause.squash(exit.cause)
+      const expected = error instanceof WebSocketError && core.isClosing
+      const log = expected
+        ? Effect.logDebug("connection ended", exit.cause)
+        : Effect.logError("onOpen failed", exit.cause)
+      return Effect.andThen(log, core.close(unexpectedCondition, ""))
+    }),
+    Effect.ignore,
+    Effect.onInterrupt(() => Effect.sync(() => core.abort())),
+    Effect.provideService(WebSocketChannel, channel),
+    Effect.scoped
+  )
+
+/** A server on the transports in context. Fails with the first option that is wrong. */
+export const make = Effect.fnUntraced(function* (
+  input: ServerOptions.ServerOptionsInput = {}
+): Effect.fn.Return<
+  WebSocketServer["Service"],
+  InvalidOptions,
+  TransportServer | ServerHandshake.ServerServices
+> {
+  const options = yield* Effect.fromResult(ServerOptions.decode(input))
+  const transports = yield* TransportServer
+  const services = yield* Effect.context<ServerHandshake.ServerServices>()
+  const fibers = new Map<Served, Fiber.Fiber<void>>()
+  let isDraining = false
+
+  const serveConnection = <E, R>(
+    handlers: Handlers<E, R>,
+    handshake: Pick<ServerHandshake.ServerHandshake<R>, "transport" | "received">,
+    served: Served
+  ) =>
+    Effect.gen(function* () {
+      const opened = yield* ServerHandshake.perform<R>({
+        ...handshake,
+        options,
+        onConnect: (request) => {
+          served.isRequested = true
+          if (isDraining) return Effect.fail(ConnectionDeny.serviceUnavailable())
+          return handlers.onConnect?.(request) ?? Effect.succeed(undefined)
+        }
+      })
+      if (opened === undefined) return
+      served.core = opened.core
+      if (isDraining) opened.core.closeUnsafe(goingAway, "")
+      yield* runHandler(handlers, opened)
+    })
+
+  const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
+    isDraining = true
+    yield* transports.stop
+    const all = [...fibers.values()]
+    for (const [{ core, isRequested }, fiber] of fibers) {
+      if (core !== undefined) core.closeUnsafe(goingAway, "")
+      else if (!isRequested) fiber.interruptUnsafe()
+    }
+    const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit)
+    if (Option.isSome(ended)) return { finished: all.length, dropped: 0 }
+    const late = all.filter((fiber) => fiber.pollUnsafe() === undefined)
+    yield* Fiber.interruptAll(late)
+    return { finished: all.length - late.length, dropped: late.length }
+  })
+
+  return WebSocketServer.of({
+    address: transports.address,
+    connections: Effect.sync(() => {
+      let open = 0
+      for (const { core } of fibers.keys()) if (core !== undefined) open++
+      return open
+    }),
+    drain,
+    serve: Effect.fnUntraced(function* <E, R>(handlers: Handlers<E, R>) {
+      const context = Context.merge(yield* Effect.context<Exclude<R, Provided>>(), services)
+      yield* Effect.addFinalizer(() => drain())
+      yield* transports.accept((transport, received) => {
+        const served: Served = { isRequested: false, core: undefined }
+        const connection = serveConnection(handlers, { transport, received }, served)
+        // `runHandler` provides what `Provided` names; the compiler cannot see that
+        // R less Provided, plus Provided, is R.
+        const fiber = Effect.runForkWith(context as Context.Context<R | ServerHandshake.ServerServices>)(
+          connection
+        )
+        if (fiber.pollUnsafe() !== undefined) return
+        fibers.set(served, fiber)
+        fiber.addObserver(() => fibers.delete(served))
+      })
+    })
+  })
+})
+
+/** A server with these options on the transports in context. */
+export const layer = (
+  options?: ServerOptions.ServerOptionsInput
+): Layer.Layer<WebSocketServer, InvalidOptions, TransportServer | ServerHandshake.ServerServices> =>
+  Layer.effect(WebSocketServer, make(options))

@@ -1,0 +1,221 @@
+/**
+ * Two connected transports without a network: for tests, with the faults a
+ * network has.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import type { Transport, TransportListener } from "./Transport.ts"
+
+export interface InMemoryOptions {
+  /** Bytes that may be under way in each direction before the sender's `bufferedAmount` grows. Default: 64 KiB. */
+  readonly capacity?: number
+  /** Cut what arrives into chunks of at most this many bytes. Default: as written. */
+  readonly chunkSize?: number
+  /** Time each write takes to arrive, on Effect's `Clock`. Default: none. */
+  readonly latency?: Duration.Input
+}
+
+/** What can be done to a connection from outside. */
+export interface Faults {
+  /** From now on nothing arrives any more, in either direction, and nobody is told. */
+  readonly drop: Effect.Effect<void>
+  /** Both ends lose the connection with an error, at once. */
+  readonly reset: Effect.Effect<void>
+}
+
+export interface InMemoryPair {
+  readonly client: Transport
+  readonly server: Transport
+  readonly faults: Faults
+}
+
+const defaultCapacity = 65_536
+
+/** Two transports connected with one another. */
+export const makePair = (options: InMemoryOptions = {}): Effect.Effect<InMemoryPair> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    const latency = Duration.fromInputUnsafe(options.latency ?? 0)
+    const later = (arrive: () => void): void => {
+      if (Duration.isZero(latency)) return queueMicrotask(arrive)
+      Effect.runForkWith(context)(Effect.andThen(Effect.sleep(latency), Effect.sync(arrive)))
+    }
+    const link: Link = {
+      capacity: options.capacity ?? defaultCapacity,
+      chunkSize: options.chunkSize ?? Number.POSITIVE_INFINITY,
+      later,
+      isDropped: false
+    }
+    const client = new InMemoryEnd(link, loopback(49_152))
+    const server = new InMemoryEnd(link, loopback(80))
+    client.connect(server)
+    server.connect(client)
+    return {
+      client,
+      server,
+      faults: {
+        drop: Effect.sync(() => {
+          link.isDropped = true
+        }),
+        reset: Effect.sync(() => client.reset(new Error("connection reset (in-memory fault)")))
+      }
+    }
+  })
+
+const loopback = (port: number): NetAddress.InetAddress =>
+  NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port)
+
+interface Link {
+  readonly capacity: number
+  readonly chunkSize: number
+  readonly later: (arrive: () => void) => void
+  isDropped: boolean
+}
+
+type Item = { readonly chunk: Uint8Array } | "fin"
+
+class InMemoryEnd implements Transport {
+  readonly tls = undefined
+  readonly local: NetAddress.SocketAddress
+  peer: NetAddress.SocketAddress | undefined
+
+  readonly #link: Link
+  #other: InMemoryEnd | undefined
+  #listener: TransportListener | undefined
+  #isPaused = false
+  // What has arrived here and is not handed over yet.
+  #arrived: Array<Item> = []
+  #deliveryScheduled = false
+  // Bytes sent from here that the other side's listener does not have.
+  #underWay = 0
+  #sentFin = false
+  #gotFin = false
+  #isClosed = false
+  #closeCause: unknown
+  #toldClosed = false
+
+  constructor(link: Link, local: NetAddress.SocketAddress) {
+    this.#link = link
+    this.local = local
+  }
+
+  connect(other: InMemoryEnd): void {
+    this.#other = other
+    this.peer = other.local
+  }
+
+  get bufferedAmount(): number {
+    return Math.max(0, this.#underWay - this.#link.capacity)
+  }
+
+  listen(listener: TransportListener): void {
+    this.#listener = listener
+    this.#toldClosed = false
+    this.#scheduleDelivery()
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#scheduleDelivery()
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>): void {
+    if (this.#isClosed || this.#sentFin) return
+    // What arrives belongs to the receiver, so it must not be the sender's memory.
+    const copies = chunks.map((chunk) => ({ chunk: new Uint8Array(chunk) }))
+    for (const { chunk } of copies) this.#underWay += chunk.length
+    this.#send(copies)
+  }
+
+  end(): void {
+    if (this.#isClosed || this.#sentFin) return
+    this.#sentFin = true
+    this.#send(["fin"])
+    this.#closeIfEnded()
+  }
+
+  abort(): void {
+    this.#close(undefined)
+    this.#send(["fin"], (other) => other.#close(new Error("connection reset by peer")))
+  }
+
+  setNoDelay(): void {}
+
+  /** Loses the connection on both sides, at once. */
+  reset(cause: Error): void {
+    this.#close(cause)
+    if (this.#other !== undefined) this.#other.#close(cause)
+  }
+
+  #send(items: ReadonlyArray<Item>, arrive = (other: InMemoryEnd) => other.#arrive(items)): void {
+    this.#link.later(() => {
+      if (!this.#link.isDropped && this.#other !== undefined) arrive(this.#other)
+    })
+  }
+
+  #arrive(items: ReadonlyArray<Item>): void {
+    if (this.#isClosed) return
+    this.#arrived.push(...items)
+    this.#scheduleDelivery()
+  }
+
+  #scheduleDelivery(): void {
+    if (this.#deliveryScheduled) return
+    this.#deliveryScheduled = true
+    queueMicrotask(() => {
+      this.#deliveryScheduled = false
+      this.#deliver()
+    })
+  }
+
+  #deliver(): void {
+    while (this.#listener !== undefined && !this.#isPaused && !this.#isClosed && this.#arrived.length > 0) {
+      const item = this.#arrived.shift()!
+      if (item === "fin") {
+        this.#gotFin = true
+        this.#listener.onEnd()
+        this.#closeIfEnded()
+      } else {
+        this.#handOver(item.chunk)
+      }
+    }
+    if (this.#isClosed && !this.#toldClosed && this.#listener !== undefined) {
+      this.#toldClosed = true
+      this.#listener.onClose(this.#closeCause)
+    }
+  }
+
+  #handOver(chunk: Uint8Array): void {
+    const size = this.#link.chunkSize
+    const now = chunk.length > size ? chunk.slice(0, size) : chunk
+    if (chunk.length > size) this.#arrived.unshift({ chunk: chunk.subarray(size) })
+    if (this.#other !== undefined) this.#other.#taken(now.length)
+    this.#listener?.onData(now)
+  }
+
+  #taken(count: number): void {
+    const before = this.bufferedAmount
+    this.#underWay -= count
+    if (before > 0 && this.bufferedAmount === 0) queueMicrotask(() => this.#tellDrain())
+  }
+
+  #tellDrain(): void {
+    if (!this.#isClosed && this.bufferedAmount === 0) this.#listener?.onDrain()
+  }
+
+  #closeIfEnded(): void {
+    if (this.#sentFin && this.#gotFin) this.#close(undefined)
+  }
+
+  #close(cause: unknown): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#closeCause = cause
+    this.#arrived = []
+    this.#scheduleDelivery()
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The byte stream under a WebSocket connection.
+ *
+ * A transport calls back instead of being pulled: a connection reads on while
+ * its application does not, because control frames must be answered and a Close
+ * must be seen. Back pressure is `pause` and `resume` on the way in, and
+ * `bufferedAmount` with `onDrain` on the way out.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as NetAddress from "effect/net/NetAddress"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+/** What a transport tells its owner. No call is made from within a call on the transport. */
+export interface TransportListener {
+  /** Bytes came; they belong to the listener, which may change them. */
+  onData(chunk: Uint8Array): void
+  /** The peer has ended its side: no more bytes will come. */
+  onEnd(): void
+  /** `bufferedAmount` fell to 0 after it had been larger. */
+  onDrain(): void
+  /** The transport is gone, both ways; the last call. `cause` is set when it was lost by an error. */
+  onClose(cause: unknown): void
+}
+
+/** What is known of the TLS under a transport. */
+export interface TlsFacts {
+  /** `"TLSv1.3"`, for example. */
+  readonly protocol: string
+  readonly cipher: string
+  /** Whether the peer's certificate was verified. */
+  readonly authorized: boolean
+}
+
+/** A connected byte stream. All calls are synchronous and never fail: failures come as `onClose`. */
+export interface Transport {
+  readonly peer: NetAddress.SocketAddress | undefined
+  readonly local: NetAddress.SocketAddress | undefined
+  readonly tls: TlsFacts | undefined
+  /** Bytes written that the transport still holds. */
+  readonly bufferedAmount: number
+  /** Starts reading, or hands the transport on: a listener that comes after `onClose` is told again. */
+  listen(listener: TransportListener): void
+  /** Stops reading: no `onData` and no `onEnd` until `resume`. */
+  pause(): void
+  resume(): void
+  /** Writes the chunks in order, in as few system calls as it can. They must not change any more. */
+  write(chunks: ReadonlyArray<Uint8Array>): void
+  /** Ends this side once everything is written (TCP FIN). Reading goes on. */
+  end(): void
+  /** Drops the transport both ways, at once. */
+  abort(): void
+  /** Send small packets without delay, where the transport knows of such a thing (TCP_NODELAY). */
+  setNoDelay(enabled: boolean): void
+}
+
+/** A transport could not be opened, or a server could not listen. */
+export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
+  /** What was tried. */
+  message: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+/** Where a client connects to. */
+export interface TransportTarget {
+  readonly host: string
+  readonly port: number
+  /** Use TLS, and verify the peer for `host`. */
+  readonly secure: boolean
+  /** A Unix-domain socket's path, instead of host and port. */
+  readonly socketPath: string | undefined
+}
+
+/** Opens transports: the client's side of the network. */
+export class TransportClient extends Context.Service<
+  TransportClient,
+  {
+    /** Connects; the transport is dropped when the scope closes, unless it has closed before. */
+    readonly connect: (target: TransportTarget) => Effect.Effect<Transport, TransportError, Scope.Scope>
+  }
+>()("effect-websocket/transport/TransportClient") {}
+
+/** An opening request that was read before the transport was handed over, by an HTTP server. */
+export interface ReceivedRequest {
+  readonly method: string
+  /** The request target as received. */
+  readonly target: string
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  /** Bytes that came after the request's head. */
+  readonly rest: Uint8Array
+}
+
+/** Takes over an accepted transport. */
+export type OnTransport = (transport: Transport, request: ReceivedRequest | undefined) => void
+
+/** Accepts transports: the server's side of the network. */
+export class TransportServer extends Context.Service<
+  TransportServer,
+  {
+    /** The address it is bound to: with port 0, the port that was given. */
+    readonly address: NetAddress.SocketAddress
+    /**
+     * Hands every transport accepted from now on to `onTransport`, until the scope closes. What was accepted
+     * before is handed over first.
+     */
+    readonly accept: (onTransport: OnTransport) => Effect.Effect<void, never, Scope.Scope>
+    /** Stops accepting; what was accepted stays. */
+    readonly stop: Effect.Effect<void>
+  }
+>()("effect-websocket/transport/TransportServer") {}
