@@ -25,5 +25,5 @@ export type {
 export type { IncomingMessage, Message, OutgoingMessage } from "./message/Message.ts"
 export * as ServerOptions from "./server/ServerOptions.ts"
 export * as WebSocketServer from "./server/WebSocketServer.ts"
-export * as InMemoryTransport from "./transport/InMemoryTransport.ts"
+export * as SocketTransport from "./transport/SocketTransport.ts"
 export * as Transport from "./transport/Transport.ts"

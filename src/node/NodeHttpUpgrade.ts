@@ -8,9 +8,10 @@ import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { acceptor } from "../transport/Acceptor.ts"
 import { TransportServer } from "../transport/Transport.ts"
 import { fromSocket } from "./NodeTransport.ts"
-import { acceptor, boundAddress } from "./NodeTransportServer.ts"
+import { boundAddress } from "./NodeTransportServer.ts"
 
 export interface UpgradeOptions {
   /** Which upgrade requests are for WebSockets, by path; the others are left to the server. Default: all. */

@@ -8,13 +8,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
-import {
-  type OnTransport,
-  type ReceivedRequest,
-  type Transport,
-  TransportError,
-  TransportServer
-} from "../transport/Transport.ts"
+import { acceptor } from "../transport/Acceptor.ts"
+import { TransportError, TransportServer } from "../transport/Transport.ts"
 import { addressOf, fromSocket } from "./NodeTransport.ts"
 
 /** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
@@ -94,27 +89,3 @@ export const boundAddress = (server: Net.Server): NetAddress.SocketAddress => {
 }
 
 const unspecified = NetAddress.inetAddressUnsafe(NetAddress.ipv4Unspecified, 0)
-
-/** Keeps transports until someone accepts them, then hands them on. */
-export const acceptor = () => {
-  const waiting: Array<[Transport, ReceivedRequest | undefined]> = []
-  const keep: OnTransport = (transport, request) => void waiting.push([transport, request])
-  let current = keep
-  return {
-    onTransport: ((transport, request) => current(transport, request)) satisfies OnTransport as OnTransport,
-    accept: (onTransport: OnTransport): Effect.Effect<void, never, Scope.Scope> =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          current = onTransport
-          for (const [transport, request] of waiting.splice(0)) onTransport(transport, request)
-        }),
-        () =>
-          Effect.sync(() => {
-            current = keep
-          })
-      ),
-    dropWaiting: (): void => {
-      for (const [transport] of waiting.splice(0)) transport.abort()
-    }
-  }
-}
