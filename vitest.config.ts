@@ -1,16 +1,19 @@
 import { defineConfig } from "vitest/config"
 
+// The package's own name resolves to its sources, as under `node --conditions`.
+const conditions = ["effect-websocket:source"]
+
 export default defineConfig({
-  // The package's own name resolves to its sources, as under `node --conditions`.
-  resolve: { conditions: ["effect-websocket:source"] },
-  ssr: { resolve: { conditions: ["effect-websocket:source"] } },
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
+    exclude: ["test/package/**"],
     maxWorkers: 2,
     testTimeout: 20_000,
     coverage: {
       include: ["src/**/*.ts"],
-      reporter: ["text-summary", "text"],
+      reporter: ["text"],
       thresholds: { lines: 95 }
     }
   }

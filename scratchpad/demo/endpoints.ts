@@ -1,0 +1,97 @@
+/**
+ * The demo's WebSocket endpoints.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import type { WebSocketChannel } from "effect-websocket"
+import { ConnectionDeny, WebSocketServer } from "effect-websocket"
+
+type Channel = WebSocketChannel.Channel
+
+/** The paths that are WebSocket endpoints. */
+export const paths: ReadonlySet<string> = new Set(["/echo", "/chat"])
+
+// A browser's page cannot send pings or see them. With this subprotocol the server
+// tells the page what it negotiated, and pings it on the text "/ping".
+const demoProtocol = "demo"
+
+const peerOf = ({ peer }: Channel): string =>
+  peer !== undefined && NetAddress.isInetAddress(peer)
+    ? `${NetAddress.formatHost(peer)}:${peer.port}`
+    : "somebody"
+
+const facts = (channel: Channel): string =>
+  JSON.stringify({
+    facts: {
+      peer: peerOf(channel),
+      version: channel.request?.version,
+      subprotocol: channel.subprotocol ?? "none",
+      extensions: channel.extensions.join(", ") || "none"
+    }
+  })
+
+/** Sends a ping and tells how long its pong took. */
+const measurePing = Effect.fnUntraced(function* (channel: Channel) {
+  const start = yield* Clock.monotonicTimeNanos
+  yield* channel.sendPing(new TextEncoder().encode(String(start)))
+  yield* Stream.runHead(channel.pongs)
+  const millis = Number((yield* Clock.monotonicTimeNanos) - start) / 1e6
+  yield* channel.send(JSON.stringify({ pong: `${millis.toFixed(2)} ms` }))
+})
+
+const echo = (channel: Channel) =>
+  Effect.gen(function* () {
+    const isDemo = channel.subprotocol === demoProtocol
+    if (isDemo) yield* channel.send(facts(channel))
+    yield* Stream.runForEach(channel.messages, (message) =>
+      isDemo && message === "/ping" ? measurePing(channel) : channel.send(message)
+    )
+  })
+
+/** A room where everyone hears everyone. Who reads too slowly misses the oldest messages. */
+const makeRoom = Effect.map(
+  PubSub.sliding<string>(256),
+  (room) => (channel: Channel) =>
+    Effect.gen(function* () {
+      const said = yield* PubSub.subscribe(room)
+      yield* Effect.forkScoped(Stream.runForEach(Stream.fromSubscription(said), channel.send))
+      yield* PubSub.publish(room, `${peerOf(channel)} has come`)
+      yield* Stream.runForEach(channel.messages, (message) =>
+        typeof message === "string" ? PubSub.publish(room, message) : Effect.void
+      ).pipe(Effect.ensuring(PubSub.publish(room, `${peerOf(channel)} has gone`)))
+    })
+)
+
+/** Logs a connection's beginning and end. */
+const logged =
+  <E, R>(handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
+  (channel: Channel) =>
+    Effect.gen(function* () {
+      const name = `${channel.request?.path} ${peerOf(channel)}`
+      yield* Effect.log(`${name} opened`)
+      yield* Effect.forkDetach(
+        Effect.flatMap(channel.closed, ({ code, reason, wasClean }) =>
+          Effect.log(
+            `${name} closed ${wasClean ? "cleanly" : "uncleanly"}, code ${code}${reason && `: ${reason}`}`
+          )
+        )
+      )
+      yield* handler(channel)
+    })
+
+/** Both endpoints on the server in context. */
+export const Endpoints = Layer.unwrap(
+  Effect.map(makeRoom, (room) =>
+    WebSocketServer.serve({
+      onConnect: ({ path, protocols }) =>
+        paths.has(path)
+          ? Effect.succeed(protocols.includes(demoProtocol) ? demoProtocol : undefined)
+          : Effect.fail(ConnectionDeny.notFound()),
+      onOpen: logged((channel) => (channel.request?.path === "/chat" ? room(channel) : echo(channel)))
+    })
+  )
+)

@@ -1,0 +1,61 @@
+/**
+ * The demo that `npm start` runs: a page, an echo endpoint and a chat room on
+ * one port, under Effect's own HTTP server.
+ */
+import { createServer } from "node:http"
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as HttpRouter from "effect/http/HttpRouter"
+import type { ServeError } from "effect/http/HttpServerError"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import { type Options, ServerOptions } from "effect-websocket"
+import { NodeWebSocketServer } from "effect-websocket/node"
+import { Endpoints, paths } from "./endpoints.ts"
+
+const host = "127.0.0.1"
+const firstPort = 9000
+
+const Page = HttpRouter.add(
+  "GET",
+  "/",
+  HttpServerResponse.file(new URL("page.html", import.meta.url).pathname)
+)
+
+const Ready = (port: number) =>
+  Layer.effectDiscard(Effect.log(`Open http://${host}:${port}/ in a browser. Ctrl-C ends the server.`))
+
+/** Everything on one port. The HTTP server has Node listen; the WebSocket server takes its upgrades. */
+const onPort = (port: number): Layer.Layer<never, ServeError | Options.InvalidOptions> => {
+  const server = createServer()
+  return Layer.mergeAll(
+    HttpRouter.serve(Page, { disableListenLog: true, disableLogger: true }),
+    Endpoints.pipe(
+      Layer.provide(
+        NodeWebSocketServer.layerUpgrade(server, { path: (path) => paths.has(path) }, ServerOptions.hardened)
+      )
+    ),
+    Ready(port)
+  ).pipe(Layer.provide(NodeHttpServer.layer(() => server, { port, host })))
+}
+
+const isPortTaken = ({ cause }: ServeError): boolean =>
+  cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE"
+
+const fromPort = (port: number): Layer.Layer<never, ServeError | Options.InvalidOptions> =>
+  onPort(port).pipe(
+    Layer.catchTag("ServeError", (error) =>
+      isPortTaken(error) && port < firstPort + 100
+        ? Layer.unwrap(
+            Effect.as(Effect.log(`Port ${port} is taken, trying ${port + 1}.`), fromPort(port + 1))
+          )
+        : Layer.effectDiscard(Effect.fail(error))
+    )
+  )
+
+NodeRuntime.runMain(Layer.launch(fromPort(firstPort)), {
+  // Ctrl-C is the way to end the demo, so it is a success.
+  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+})

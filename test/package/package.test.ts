@@ -1,0 +1,129 @@
+/**
+ * The package as a user gets it: packed, installed into an empty folder with its
+ * peers, and run by plain Node.
+ */
+import { execFileSync } from "node:child_process"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { start } from "../support/processes.ts"
+
+const root = new URL("../../", import.meta.url).pathname
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+const nodes = ["22", "24"]
+
+const npm = (cwd: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      server.close(() => resolve(port))
+    })
+  })
+
+describe("the packed package", () => {
+  const folder = mkdtempSync(join(tmpdir(), "effect-websocket-"))
+  const app = join(folder, "app")
+  let files: ReadonlyArray<string>
+
+  beforeAll(() => {
+    const [packed] = JSON.parse(npm(root, "pack", "--json", "--pack-destination", folder))
+    files = packed.files.map(({ path }: { path: string }) => path)
+    cpSync(join(root, "scratchpad"), app, { recursive: true })
+    writeFileSync(join(app, "package.json"), JSON.stringify({ type: "module", private: true }))
+    const versions = manifest.devDependencies
+    npm(
+      app,
+      "install",
+      join(folder, packed.filename),
+      `effect@${versions.effect}`,
+      `@effect/platform-node@${versions["@effect/platform-node"]}`
+    )
+    for (const version of nodes) npm(folder, "install", "--prefix", join(folder, version), `node@${version}`)
+  })
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const nodeBinary = (version: string): string => join(folder, version, "node_modules/.bin/node")
+
+  it("holds the build, its sources and what a package should, and nothing else", () => {
+    const top = new Set(files.map((path) => path.split("/")[0]))
+    assert.deepStrictEqual([...top].sort(), [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "dist",
+      "package.json",
+      "src"
+    ])
+    for (const entry of ["index", "node/index", "testing/index"]) {
+      for (const suffix of [".js", ".js.map", ".d.ts"]) assert.include(files, `dist/${entry}${suffix}`)
+    }
+  })
+
+  for (const version of nodes) {
+    it(`runs the README's server and client under Node ${version}`, async () => {
+      const node = nodeBinary(version)
+      assert.match(execFileSync(node, ["--version"], { encoding: "utf8" }), new RegExp(`^v${version}\\.`))
+      const port = await freePort()
+      for (const name of ["server.ts", "client.ts"]) {
+        const source = readFileSync(join(root, "scratchpad", name), "utf8")
+        assert.include(source, "9001")
+        writeFileSync(join(app, name), source.replaceAll("9001", String(port)))
+      }
+      const server = start(node, ["server.ts"], app)
+      try {
+        // The client cannot know when the server listens, so it is tried until it does.
+        for (let output = ""; !output.includes("hello"); ) {
+          const client = start(node, ["client.ts"], app)
+          await client.ended
+          output = client.output()
+          if (output.includes("hello")) {
+            assert.match(output, /Uint8Array.*1.*2.*3/s)
+            assert.include(output, "true 1000")
+          } else {
+            assert.include(output, "ECONNREFUSED", `the server says: ${server.output()}`)
+          }
+        }
+      } finally {
+        server.signal("SIGINT")
+        await server.ended
+      }
+    })
+  }
+
+  it("blocks what is internal", () => {
+    const tryImport = (specifier: string): string =>
+      execFileSync(
+        nodeBinary("24"),
+        [
+          "--input-type=module",
+          "-e",
+          `import(${JSON.stringify(specifier)}).then(() => console.log("ok"), (e) => console.log(e.code))`
+        ],
+        { cwd: app, encoding: "utf8" }
+      ).trim()
+    assert.strictEqual(tryImport("effect-websocket"), "ok")
+    assert.strictEqual(tryImport("effect-websocket/node"), "ok")
+    assert.strictEqual(tryImport("effect-websocket/testing"), "ok")
+    for (const path of ["internal", "dist/index.js", "channel/ChannelCore", "src/index.ts"]) {
+      assert.strictEqual(tryImport(`effect-websocket/${path}`), "ERR_PACKAGE_PATH_NOT_EXPORTED")
+    }
+  })
+
+  it("imports nothing from Node outside ./node", () => {
+    const dist = join(app, "node_modules/effect-websocket/dist")
+    const importing = readdirSync(dist, { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".js") && !path.startsWith("node/"))
+      .filter((path) => {
+        const source = readFileSync(join(dist, path), "utf8")
+        return /from "(node:|@effect\/platform-node)|import\("|require\(|\/node\//.test(source)
+      })
+    assert.deepStrictEqual(importing, [])
+  })
+})
