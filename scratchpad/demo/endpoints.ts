@@ -44,13 +44,9 @@ const measurePing = Effect.fnUntraced(function* (channel: Channel) {
 })
 
 const echo = (channel: Channel) =>
-  Effect.gen(function* () {
-    const isDemo = channel.subprotocol === demoProtocol
-    if (isDemo) yield* channel.send(facts(channel))
-    yield* Stream.runForEach(channel.messages, (message) =>
-      isDemo && message === "/ping" ? measurePing(channel) : channel.send(message)
-    )
-  })
+  Stream.runForEach(channel.messages, (message) =>
+    channel.subprotocol === demoProtocol && message === "/ping" ? measurePing(channel) : channel.send(message)
+  )
 
 /** A room where everyone hears everyone. Who reads too slowly misses the oldest messages. */
 const makeRoom = Effect.map(
@@ -66,8 +62,8 @@ const makeRoom = Effect.map(
     })
 )
 
-/** Logs a connection's beginning and end. */
-const logged =
+/** Logs a connection's beginning and end, and tells the demo's page what was negotiated. */
+const introduced =
   <E, R>(handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
   (channel: Channel) =>
     Effect.gen(function* () {
@@ -80,6 +76,7 @@ const logged =
           )
         )
       )
+      if (channel.subprotocol === demoProtocol) yield* channel.send(facts(channel))
       yield* handler(channel)
     })
 
@@ -91,7 +88,7 @@ export const Endpoints = Layer.unwrap(
         paths.has(path)
           ? Effect.succeed(protocols.includes(demoProtocol) ? demoProtocol : undefined)
           : Effect.fail(ConnectionDeny.notFound()),
-      onOpen: logged((channel) => (channel.request?.path === "/chat" ? room(channel) : echo(channel)))
+      onOpen: introduced((channel) => (channel.request?.path === "/chat" ? room(channel) : echo(channel)))
     })
   )
 )

@@ -24,12 +24,14 @@ export class ByteAccumulator {
   #parts: Array<Uint8Array> = []
   #block: Uint8Array | undefined
   #blockLength = 0
+  // Where in the block the bytes start that are not among the parts yet.
+  #runStart = 0
 
   /** Adds a piece. A large one is kept by reference and must not change. */
   append(piece: Uint8Array): void {
     this.length += piece.length
     if (isWorthKeeping(piece)) {
-      this.#sealBlock()
+      this.#closeRun()
       this.#parts.push(piece)
       return
     }
@@ -45,7 +47,7 @@ export class ByteAccumulator {
 
   /** All bytes collected, in order; the accumulator is empty afterwards. */
   take(): Uint8Array {
-    this.#sealBlock()
+    this.#closeRun()
     const parts = this.#parts
     const length = this.length
     this.clear()
@@ -65,23 +67,25 @@ export class ByteAccumulator {
     this.#parts = []
     this.#block = undefined
     this.#blockLength = 0
+    this.#runStart = 0
   }
 
   #openBlock(wanted: number): Uint8Array {
     if (this.#block !== undefined && this.#blockLength < this.#block.length) return this.#block
-    this.#sealBlock()
+    this.#closeRun()
     // Blocks grow with what is there, so that their number stays logarithmic at
     // first and no block is larger than the bytes before it ask for.
     const size = Math.min(Math.max(wanted, this.length, smallestBlock), largestBlock)
     this.#block = new Uint8Array(size)
     this.#blockLength = 0
+    this.#runStart = 0
     return this.#block
   }
 
-  #sealBlock(): void {
-    if (this.#block === undefined) return
-    this.#parts.push(this.#block.subarray(0, this.#blockLength))
-    this.#block = undefined
-    this.#blockLength = 0
+  /** Ends the run of copied bytes. The rest of the block takes the next ones: no block goes half empty. */
+  #closeRun(): void {
+    if (this.#block === undefined || this.#runStart === this.#blockLength) return
+    this.#parts.push(this.#block.subarray(this.#runStart, this.#blockLength))
+    this.#runStart = this.#blockLength
   }
 }

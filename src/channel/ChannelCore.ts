@@ -1,7 +1,7 @@
 /**
  * The engine of a channel: it drives a {@link Connection} over a
- * {@link Transport}, buffers what the application has not pulled yet, and holds
- * back senders while the peer does not read.
+ * {@link Transport}, with an inbox for what the application has not pulled yet and
+ * an outbox for what the network has not taken yet.
  *
  * Key invariants:
  * - One pass per chunk: all complete frames are decoded, the messages resume a
@@ -9,16 +9,15 @@
  *   write.
  * - Frames are written synchronously and whole, so senders never interleave and
  *   an interrupted `send` has sent all of its message or nothing.
- * - Messages that came before a failure or a Close are delivered before it.
+ * - Messages that came before a failure or a Close are delivered before it, and
+ *   what the application answers in that turn goes out before it.
  * - Bytes held are bounded: received ones by pausing the transport, sent ones by
  *   suspending senders, pongs by keeping only the latest (RFC 6455 5.5.3).
  */
-
-import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -32,15 +31,11 @@ import {
 } from "../connection/Connection.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import * as Opcode from "../frame/Opcode.ts"
-import {
-  footprint,
-  type OutgoingMessage,
-  type Payload,
-  type ReceivedMessage,
-  toBytes
-} from "../message/Message.ts"
+import { type OutgoingMessage, type Payload, type ReceivedMessage, toBytes } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent } from "./CloseEvent.ts"
+import { type Batch, Inbox } from "./Inbox.ts"
+import { Outbox } from "./Outbox.ts"
 import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
 import {
   CloseTimeout,
@@ -57,21 +52,6 @@ export interface ChannelCoreOptions extends ConnectionOptions {
   readonly maxReceiveBufferSize: number
 }
 
-type Pulled = NonEmptyReadonlyArray<ReceivedMessage>
-type PullResume = (effect: Effect.Effect<Pulled, WebSocketError | Cause.Done>) => void
-type SendResume = (effect: Effect.Effect<void, WebSocketError>) => void
-
-interface WaitingSend {
-  readonly write: () => void
-  readonly resume: SendResume
-}
-
-/** Outgoing bytes that are not kept for the end of the turn. */
-const flushAt = 65_536
-
-/** A transport that does not end is dropped in the end, also where no timeout is wanted. */
-export const longestTransportEnd = Duration.seconds(30)
-
 /** Pings and pongs that wait to be read; the oldest are dropped. */
 const controlCapacity = 16
 
@@ -85,23 +65,17 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #role: "client" | "server"
   readonly #options: ChannelCoreOptions
   readonly #context: Context.Context<Timeouts>
+  readonly #inbox = new Inbox(() => this.#resumeReading())
+  readonly #outbox: Outbox
 
-  #inbox: Array<ReceivedMessage> = []
-  #inboxSize = 0
-  #pulls: Array<PullResume> = []
-  #sends: Array<WaitingSend> = []
   #pings: Queue.Queue<Uint8Array, Cause.Done> | undefined
   #pongs: Queue.Queue<Uint8Array, Cause.Done> | undefined
-
-  // While a chunk is being received the flush comes at its end.
-  #receiving = false
-  #flushScheduled = false
-  #isPaused = false
   #pendingPong: Uint8Array | undefined
+  #isPaused = false
   #timer: Fiber.Fiber<void> | undefined
   #timerKind: TimeoutKind | undefined
-  // The closing handshake has begun to be driven: the transport is ending.
-  #ending = false
+  // This end of the transport is ending, or gone.
+  #isEnding = false
   // Why the connection did not end cleanly, where that is known.
   #failure: WebSocketError | undefined
   // What our own Close frame says, once this end has started the closing handshake.
@@ -119,55 +93,19 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#options = options.options
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
+    this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
   }
 
   /** Starts reading. `rest`: bytes that came with the opening handshake. */
   start(rest: Uint8Array): void {
     this.transport.listen(this)
-    if (rest.length > 0) this.onData(rest)
     this.transport.resume()
+    if (rest.length > 0) this.onData(rest)
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
   get bufferedAmount(): number {
-    return this.#connection.outgoing.length + this.transport.bufferedAmount
-  }
-
-  // ---- transport ----------------------------------------------------------
-
-  onData(chunk: Uint8Array): void {
-    this.#receiving = true
-    this.#connection.receive(chunk)
-    if (this.#inbox.length > 0) this.#deliver()
-    this.#receiving = false
-    this.#afterTurn()
-  }
-
-  onEnd(): void {
-    // Without both Close frames this is a lost connection (RFC 6455 section 7.1.5):
-    // nothing more can come, so this side ends too.
-    if (this.#connection.isReceiving) {
-      this.#flush()
-      this.#connection.transportClosed()
-      this.#settleWaiters()
-    }
-    this.#endTransport()
-  }
-
-  onDrain(): void {
-    this.#releaseSends()
-    this.#flush()
-  }
-
-  onClose(cause: unknown): void {
-    this.#timer?.interruptUnsafe()
-    this.#ending = true
-    if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
-      this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
-    }
-    this.#connection.transportClosed()
-    this.#settleWaiters()
-    Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent()))
+    return this.#outbox.bufferedAmount
   }
 
   /** Whether the connection is no longer open. */
@@ -176,7 +114,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   /** How the connection ended, or would end now. */
-  closeEvent(): CloseEvent {
+  get closeEvent(): CloseEvent {
     const { remoteClose, wasClean } = this.#connection
     return {
       wasClean,
@@ -185,18 +123,55 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     }
   }
 
+  // ---- transport ----------------------------------------------------------
+
+  onData(chunk: Uint8Array): void {
+    this.#connection.receive(chunk)
+    this.#inbox.deliver()
+    this.#afterTurn()
+  }
+
+  onEnd(): void {
+    // Without both Close frames this is a lost connection (RFC 6455 section 7.1.5):
+    // nothing more can come, so this side ends too.
+    if (this.#connection.isReceiving) {
+      this.#connection.transportClosed()
+      this.#settle()
+    }
+    this.#endTransport()
+  }
+
+  onDrain(): void {
+    this.#outbox.flush()
+    if (this.#pendingPong !== undefined && this.#connection.isReceiving) {
+      this.#connection.sendPong(this.#pendingPong)
+      this.#pendingPong = undefined
+      this.#outbox.flush()
+    }
+  }
+
+  onClose(cause: unknown): void {
+    this.#timer?.interruptUnsafe()
+    this.#isEnding = true
+    if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
+      this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
+    }
+    this.#connection.transportClosed()
+    this.#settle()
+    Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
+  }
+
   // ---- connection events --------------------------------------------------
 
   onMessage(message: ReceivedMessage): void {
     this.#inbox.push(message)
-    this.#inboxSize += footprint(message)
   }
 
   onPing(payload: Uint8Array): void {
     if (this.autoPong) {
       // RFC 6455 section 5.5.3 lets only the latest of several pings be answered:
       // a peer that pings without reading costs one pong.
-      if (this.bufferedAmount >= this.#options.maxSendBufferSize) this.#pendingPong = new Uint8Array(payload)
+      if (this.#outbox.isFull) this.#pendingPong = new Uint8Array(payload)
       else this.#connection.sendPong(payload)
     }
     Queue.offerUnsafe(this.pings, new Uint8Array(payload))
@@ -204,6 +179,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   onPong(payload: Uint8Array): void {
     Queue.offerUnsafe(this.pongs, new Uint8Array(payload))
+  }
+
+  onClosing(): void {
+    this.#inbox.deliver()
   }
 
   get pings(): Queue.Queue<Uint8Array, Cause.Done> {
@@ -222,62 +201,28 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     return queue
   }
 
-  // ---- pulling ------------------------------------------------------------
+  // ---- receiving ----------------------------------------------------------
 
   /** The next batch of messages; done after a clean close. */
-  readonly pull: Effect.Effect<Pulled, WebSocketError | Cause.Done> = Effect.suspend(() => {
-    if (this.#inbox.length > 0) return Effect.succeed(this.#takeInbox())
-    const end = this.#end()
-    return end ?? this.#awaitMessages
-  })
-
-  readonly #awaitMessages = Effect.callback<Pulled, WebSocketError | Cause.Done>((resume) => {
-    this.#pulls.push(resume)
-    return Effect.sync(() => {
-      this.#pulls = this.#pulls.filter((waiting) => waiting !== resume)
-    })
-  })
+  get pull(): Effect.Effect<Batch, WebSocketError | Cause.Done> {
+    return this.#inbox.pull
+  }
 
   /** From now on text is kept as bytes. */
   keepBytes(): void {
     this.#connection.keepBytes = true
   }
 
-  #takeInbox(): Pulled {
-    const batch = this.#inbox as unknown as Pulled // not empty: every caller has looked
-    this.#inbox = []
-    this.#inboxSize = 0
-    if (this.#isPaused) {
-      this.#isPaused = false
-      this.transport.resume()
-    }
-    return batch
+  #pauseReading(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.transport.pause()
   }
 
-  #deliver(): void {
-    const resume = this.#pulls.shift()
-    if (resume !== undefined) resume(Effect.succeed(this.#takeInbox()))
-  }
-
-  /** What a pull gets when no message is left: nothing yet, the end, or the failure. */
-  #end(): Effect.Effect<never, WebSocketError | Cause.Done> | undefined {
-    const connection = this.#connection
-    if (connection.isReceiving) return undefined
-    return connection.wasClean ? Cause.done() : Effect.fail(this.#error())
-  }
-
-  #error(): WebSocketError {
-    const { state, violation } = this.#connection
-    if (this.#failure !== undefined) return this.#failure
-    if (violation !== undefined) {
-      this.#failure = fromViolation(violation)
-      return this.#failure
-    }
-    const { code, reason, wasClean } =
-      state === "CloseSent" && this.#localClose !== undefined
-        ? { ...this.#localClose, wasClean: false }
-        : this.closeEvent()
-    return new WebSocketError({ reason: new ConnectionClosed({ code, closeReason: reason, wasClean }) })
+  #resumeReading(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.transport.resume()
   }
 
   // ---- sending ------------------------------------------------------------
@@ -310,74 +255,19 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   #sendControl(payload: Uint8Array, write: () => void): Effect.Effect<void, WebSocketError> {
-    return payload.length > Opcode.maxControlPayload
-      ? Effect.fail(
-          invalidCall(
-            `a control frame carries at most ${Opcode.maxControlPayload} bytes, got ${payload.length}`
+    return Effect.suspend(() =>
+      payload.length > Opcode.maxControlPayload
+        ? Effect.fail(
+            invalidCall(
+              `a control frame carries at most ${Opcode.maxControlPayload} bytes, got ${payload.length}`
+            )
           )
-        )
-      : Effect.suspend(() => this.#write(write))
+        : this.#write(write)
+    )
   }
 
-  /** Writes now, or in turn once the peer has read enough. */
   #write(write: () => void): Effect.Effect<void, WebSocketError> {
-    if (this.#connection.state !== "Open") return Effect.fail(this.#error())
-    if (this.#sends.length > 0 || this.bufferedAmount >= this.#options.maxSendBufferSize) {
-      return this.#awaitSend(write)
-    }
-    write()
-    this.#scheduleFlush()
-    return Effect.void
-  }
-
-  #awaitSend(write: () => void): Effect.Effect<void, WebSocketError> {
-    return Effect.callback<void, WebSocketError>((resume) => {
-      const waiting: WaitingSend = { write, resume }
-      this.#sends.push(waiting)
-      return Effect.sync(() => {
-        this.#sends = this.#sends.filter((other) => other !== waiting)
-      })
-    })
-  }
-
-  #releaseSends(): void {
-    while (
-      this.#sends.length > 0 &&
-      this.#connection.state === "Open" &&
-      this.bufferedAmount < this.#options.maxSendBufferSize
-    ) {
-      const { resume, write } = this.#sends.shift()!
-      write()
-      resume(Effect.void)
-    }
-    if (this.#pendingPong !== undefined && this.#connection.isReceiving) {
-      this.#connection.sendPong(this.#pendingPong)
-      this.#pendingPong = undefined
-    }
-  }
-
-  #scheduleFlush(): void {
-    if (this.#connection.outgoing.length >= flushAt) return this.#flush()
-    if (this.#receiving || this.#flushScheduled) return
-    this.#flushScheduled = true
-    queueMicrotask(() => {
-      this.#flushScheduled = false
-      this.#flush()
-    })
-  }
-
-  #flush(): void {
-    const { outgoing } = this.#connection
-    if (outgoing.length === 0) return
-    if (this.#connection.state === "Closed") {
-      outgoing.take()
-      return
-    }
-    this.transport.write(outgoing.take())
-    if (this.#sends.length > 0) {
-      this.#releaseSends()
-      this.#flush()
-    }
+    return this.#connection.state === "Open" ? this.#outbox.send(write) : Effect.fail(this.#error())
   }
 
   // ---- closing ------------------------------------------------------------
@@ -408,37 +298,36 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   /** Drops the transport without a closing handshake. */
   abort(): void {
-    this.#ending = true
+    this.#isEnding = true
     this.transport.abort()
   }
 
   /** Flushes, and takes the steps that the connection's state asks for. */
   #afterTurn(): void {
-    const connection = this.#connection
-    if (connection.state === "Open") {
-      this.#flush()
-      if (!this.#isPaused && this.#inboxSize >= this.#options.maxReceiveBufferSize) {
-        this.#isPaused = true
-        this.transport.pause()
-      }
+    const { mustDrop, state } = this.#connection
+    if (state === "Open") {
+      this.#outbox.flush()
+      if (this.#inbox.size >= this.#options.maxReceiveBufferSize) this.#pauseReading()
       return
     }
-    this.#readOn()
-    if (connection.mustDrop) {
-      this.#settleWaiters()
-      return this.abort()
-    }
-    this.#flush()
-    if (connection.state === "CloseSent") {
-      this.#failSends()
+    // From the closing handshake on, nothing holds back the reading.
+    this.#resumeReading()
+    if (state === "CloseSent") {
+      this.#outbox.fail(() => this.#error())
+      this.#outbox.flush()
       this.#startTimer("closeHandshake")
-    } else if (connection.state !== "Closed") {
-      this.#settleWaiters()
-      // RFC 6455 section 7.1.1: the server ends the transport first, and the client
-      // waits for that, unless it failed the connection itself.
-      if (this.#role === "server" || connection.state === "Failed") this.#endTransport()
-      else this.#startTimer("transportEnd")
+      return
     }
+    this.#settle()
+    if (mustDrop) this.abort()
+    else if (this.#role === "server" || state === "Failed") this.#endTransport()
+    // RFC 6455 section 7.1.1: the server ends the transport first, the client waits for that.
+    else this.#awaitTransportEnd()
+  }
+
+  #awaitTransportEnd(): void {
+    this.#outbox.flush()
+    if (!this.#isEnding) this.#startTimer("transportEnd")
   }
 
   /**
@@ -446,43 +335,28 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
    * would reset the connection and lose the Close frame on its way.
    */
   #endTransport(): void {
-    if (this.#ending) return
-    this.#ending = true
-    this.#readOn()
-    this.#flush()
+    if (this.#isEnding) return
+    this.#awaitTransportEnd()
+    this.#isEnding = true
+    this.#resumeReading()
     this.transport.end()
-    this.#startTimer("transportEnd")
-  }
-
-  /** From the closing handshake on, nothing holds back the reading. */
-  #readOn(): void {
-    if (!this.#isPaused) return
-    this.#isPaused = false
-    this.transport.resume()
   }
 
   #startTimer(kind: TimeoutKind): void {
     if (this.#timerKind === kind) return
     this.#timerKind = kind
     this.#timer?.interruptUnsafe()
-    const timeouts = Context.get(this.#context, Timeouts)
-    const { closeHandshakeTimeout } = this.#options
-    const limit =
-      kind === "transportEnd" && Duration.isZero(closeHandshakeTimeout)
-        ? longestTransportEnd
-        : closeHandshakeTimeout
+    const { after } = Context.get(this.#context, Timeouts)
     this.#timer = Effect.runForkWith(this.#context)(
       Effect.andThen(
-        timeouts.after(kind, limit),
-        Effect.sync(() => {
-          this.#timer = undefined
-          this.#timeUp(kind)
-        })
+        after(kind, this.#options.closeHandshakeTimeout),
+        Effect.sync(() => this.#timeUp(kind))
       )
     )
   }
 
   #timeUp(kind: TimeoutKind): void {
+    this.#timer = undefined
     if (kind === "closeHandshake") {
       this.#failure = new WebSocketError({
         reason: new CloseTimeout({ message: "the peer did not answer the Close frame in time" })
@@ -492,23 +366,24 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   /** Nothing more will be received or sent: everyone who waits is told. */
-  #settleWaiters(): void {
-    this.#failSends()
+  #settle(): void {
+    this.#outbox.fail(() => this.#error())
     if (this.#pings !== undefined) Queue.endUnsafe(this.#pings)
     if (this.#pongs !== undefined) Queue.endUnsafe(this.#pongs)
-    if (this.#inbox.length > 0) this.#deliver()
-    const end = this.#end()
-    if (end === undefined) return
-    const pulls = this.#pulls
-    this.#pulls = []
-    for (const resume of pulls) resume(end)
+    this.#inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.#error())))
   }
 
-  #failSends(): void {
-    const sends = this.#sends
-    if (sends.length === 0) return
-    this.#sends = []
-    const failure = Effect.fail(this.#error())
-    for (const { resume } of sends) resume(failure)
+  #error(): WebSocketError {
+    const { state, violation } = this.#connection
+    if (this.#failure !== undefined) return this.#failure
+    if (violation !== undefined) {
+      this.#failure = fromViolation(violation)
+      return this.#failure
+    }
+    const { code, reason, wasClean } =
+      state === "CloseSent" && this.#localClose !== undefined
+        ? { ...this.#localClose, wasClean: false }
+        : this.closeEvent
+    return new WebSocketError({ reason: new ConnectionClosed({ code, closeReason: reason, wasClean }) })
   }
 }

@@ -19,12 +19,18 @@ export type TimeoutKind =
 export class Timeouts extends Context.Service<
   Timeouts,
   {
-    /** Succeeds when the time is over; never, for a limit of 0. */
+    /** Succeeds when the time is over. A limit of 0 is none, but for "transportEnd". */
     readonly after: (kind: TimeoutKind, limit: Duration.Duration) => Effect.Effect<void>
   }
 >()("effect-websocket/channel/Timeouts") {}
 
-/** Timeouts of the length the options give. */
+/** A transport that does not end is dropped in the end, also where no timeout is wanted. */
+export const longestTransportEnd = Duration.seconds(30)
+
+/** Timeouts of the length the options give; 30 seconds for "transportEnd" where they give none. */
 export const layer: Layer.Layer<Timeouts> = Layer.succeed(Timeouts, {
-  after: (_kind, limit) => (Duration.isZero(limit) ? Effect.never : Effect.sleep(limit))
+  after: (kind, limit) => {
+    if (!Duration.isZero(limit)) return Effect.sleep(limit)
+    return kind === "transportEnd" ? Effect.sleep(longestTransportEnd) : Effect.never
+  }
 })

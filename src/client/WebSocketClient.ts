@@ -7,9 +7,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { longestTransportEnd } from "../channel/ChannelCore.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
-import { Timeouts } from "../channel/Timeouts.ts"
+import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
 import { parseUrl } from "../handshake/WebSocketUrl.ts"
 import { TransportClient } from "../transport/Transport.ts"
@@ -84,7 +83,7 @@ export const make = Effect.fnUntraced(function* (
 
   const timeUp = Effect.andThen(
     timeouts.after("openHandshake", options.openHandshakeTimeout),
-    Effect.fail(new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
+    Effect.failSync(() => new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
   )
 
   return WebSocketClient.of({

@@ -58,6 +58,8 @@ export interface ConnectionEvents {
   onMessage(message: ReceivedMessage): void
   onPing(payload: Uint8Array): void
   onPong(payload: Uint8Array): void
+  /** The connection is about to answer a Close, or to fail: the last chance to send. */
+  onClosing(): void
 }
 
 /** The machinery of one connection, as the framing service makes it. */
@@ -150,6 +152,7 @@ export class Connection {
     if (opcode === Opcode.Pong) return this.#events.onPong(payload)
     const content = CloseCode.decodePayload(payload)
     if (typeof content === "string") return this.#fail(content)
+    this.#events.onClosing()
     this.remoteClose = content
     if (this.state === "Open") {
       const echo = this.#options.echoCloseCodeReason
@@ -163,6 +166,7 @@ export class Connection {
 
   /** RFC 6455 section 7.1.7. A second Close frame is never sent (5.5.1). */
   #fail(violation: Violation.Violation): void {
+    this.#events.onClosing()
     this.violation = violation
     this.mustDrop = this.#options.failByDrop || this.state === "CloseSent"
     if (!this.mustDrop) {

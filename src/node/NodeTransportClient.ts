@@ -16,9 +16,9 @@ export type TlsOptions = Tls.ConnectionOptions
 export const layer = (tls: TlsOptions = {}): Layer.Layer<TransportClient> =>
   Layer.succeed(TransportClient, {
     connect: (target) =>
-      Effect.acquireRelease(openSocket(target, tls), (socket) => Effect.sync(() => socket.destroy())).pipe(
-        Effect.map(fromSocket)
-      )
+      Effect.acquireRelease(openSocket(target, tls), (socket) => Effect.sync(() => socket.destroy()), {
+        interruptible: true
+      }).pipe(Effect.map(fromSocket))
   })
 
 // A connection ends its own side when it is ready to, not when the peer does.

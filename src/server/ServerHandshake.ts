@@ -59,7 +59,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
   const timeouts = yield* Timeouts
   const timeUp = Effect.andThen(
     timeouts.after("openHandshake", openHandshakeTimeout),
-    Effect.fail(ConnectionDeny.requestTimeout())
+    Effect.failSync(() => ConnectionDeny.requestTimeout())
   )
   return yield* Effect.raceFirst(open(handshake), timeUp).pipe(
     Effect.catch((refusal) => refuse(refusal, handshake)),
@@ -123,7 +123,7 @@ const decide = <R>(
 ): Effect.Effect<ConnectionAccept, ConnectionDeny, R> =>
   onConnect === undefined
     ? Effect.succeed({})
-    : onConnect(request).pipe(
+    : Effect.suspend(() => onConnect(request)).pipe(
         Effect.map((accepted) =>
           typeof accepted === "string" ? { subprotocol: accepted } : (accepted ?? {})
         ),

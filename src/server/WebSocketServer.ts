@@ -23,12 +23,12 @@ import * as ServerOptions from "./ServerOptions.ts"
 export type { Accepted, OnConnect } from "./ServerHandshake.ts"
 
 /** What an application does with connections. */
-export interface Handlers<E = never, R = never> {
+export interface Handlers<E = never, R = never, RC = never> {
   /**
    * Decides on a request: succeeds with a `ConnectionAccept`, one of the client's
    * subprotocols, or nothing, or fails with `ConnectionDeny`. Default: accept all.
    */
-  readonly onConnect?: ServerHandshake.OnConnect<R>
+  readonly onConnect?: ServerHandshake.OnConnect<RC>
   /**
    * Serves an open connection, in the connection's scope. When it succeeds, the
    * connection is closed with 1000; when it fails or dies, with 1011, and the cause
@@ -37,8 +37,8 @@ export interface Handlers<E = never, R = never> {
   readonly onOpen: (channel: Channel) => Effect.Effect<unknown, E, R>
 }
 
-/** The handlers' requirements that the server provides. */
-export type Provided = WebSocketChannel | Scope.Scope
+/** What the handlers need of the application: the server provides the connection's scope, and the channel. */
+export type Requirements<R, RC> = Exclude<R, WebSocketChannel | Scope.Scope> | Exclude<RC, Scope.Scope>
 
 /** How a drain ended. */
 export interface DrainResult {
@@ -60,9 +60,9 @@ export class WebSocketServer extends Context.Service<
      * Serves connections until the scope closes, which drains the server. See
      * {@link serve} for the layer.
      */
-    readonly serve: <E, R>(
-      handlers: Handlers<E, R>
-    ) => Effect.Effect<void, never, Exclude<R, Provided> | Scope.Scope>
+    readonly serve: <E, R, RC>(
+      handlers: Handlers<E, R, RC>
+    ) => Effect.Effect<void, never, Requirements<R, RC> | Scope.Scope>
     /**
      * Stops accepting, closes every connection with 1001, and waits for closing
      * handshakes and handlers. What has not ended within `limit` is dropped. Default:
@@ -73,9 +73,9 @@ export class WebSocketServer extends Context.Service<
 >()("effect-websocket/server/WebSocketServer") {}
 
 /** Serves connections with the server in context: `Layer.provide` it with a server's layer. */
-export const serve = <E = never, R = never>(
-  handlers: Handlers<E, R>
-): Layer.Layer<never, never, WebSocketServer | Exclude<R, Provided>> =>
+export const serve = <E = never, R = never, RC = never>(
+  handlers: Handlers<E, R, RC>
+): Layer.Layer<never, never, WebSocketServer | Requirements<R, RC>> =>
   Layer.effectDiscard(Effect.flatMap(WebSocketServer, (server) => server.serve(handlers)))
 
 /** A connection from its accepted transport to its end. */
@@ -90,9 +90,12 @@ const goingAway = 1001
 const unexpectedCondition = 1011
 const defaultDrainLimit = Duration.seconds(10)
 
-/** Runs the handler, then closes the connection, before the handler's scope closes. */
-const runHandler = <E, R>(handlers: Handlers<E, R>, { channel, core }: ServerHandshake.OpenedChannel) =>
-  handlers.onOpen(channel).pipe(
+/** Runs the handler, then closes the connection. */
+const runHandler = <E, R>(
+  onOpen: Handlers<E, R>["onOpen"],
+  { channel, core }: ServerHandshake.OpenedChannel
+) =>
+  Effect.suspend(() => onOpen(channel)).pipe(
     Effect.exit,
     Effect.flatMap((exit) => {
       if (Exit.isSuccess(exit)) return core.close(1000, "")
@@ -106,8 +109,7 @@ const runHandler = <E, R>(handlers: Handlers<E, R>, { channel, core }: ServerHan
     }),
     Effect.ignore,
     Effect.onInterrupt(() => Effect.sync(() => core.abort())),
-    Effect.provideService(WebSocketChannel, channel),
-    Effect.scoped
+    Effect.provideService(WebSocketChannel, channel)
   )
 
 /** A server on the transports in context. Fails with the first option that is wrong. */
@@ -124,13 +126,13 @@ export const make = Effect.fnUntraced(function* (
   const fibers = new Map<Served, Fiber.Fiber<void>>()
   let isDraining = false
 
-  const serveConnection = <E, R>(
-    handlers: Handlers<E, R>,
-    handshake: Pick<ServerHandshake.ServerHandshake<R>, "transport" | "received">,
+  const serveConnection = <E, R, RC>(
+    handlers: Handlers<E, R, RC>,
+    handshake: Pick<ServerHandshake.ServerHandshake<RC>, "transport" | "received">,
     served: Served
   ) =>
     Effect.gen(function* () {
-      const opened = yield* ServerHandshake.perform<R>({
+      const opened = yield* ServerHandshake.perform<RC>({
         ...handshake,
         options,
         onConnect: (request) => {
@@ -142,8 +144,8 @@ export const make = Effect.fnUntraced(function* (
       if (opened === undefined) return
       served.core = opened.core
       if (isDraining) opened.core.closeUnsafe(goingAway, "")
-      yield* runHandler(handlers, opened)
-    })
+      yield* runHandler(handlers.onOpen, opened)
+    }).pipe(Effect.scoped)
 
   const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
     isDraining = true
@@ -168,15 +170,13 @@ export const make = Effect.fnUntraced(function* (
       return open
     }),
     drain,
-    serve: Effect.fnUntraced(function* <E, R>(handlers: Handlers<E, R>) {
-      const context = Context.merge(yield* Effect.context<Exclude<R, Provided>>(), services)
+    serve: Effect.fnUntraced(function* <E, R, RC>(handlers: Handlers<E, R, RC>) {
+      const context = Context.merge(yield* Effect.context<Requirements<R, RC>>(), services)
       yield* Effect.addFinalizer(() => drain())
       yield* transports.accept((transport, received) => {
         const served: Served = { isRequested: false, core: undefined }
         const connection = serveConnection(handlers, { transport, received }, served)
-        // `runHandler` provides what `Provided` names; the compiler cannot see that
-        // R less Provided, plus Provided, is R.
-        const fiber = Effect.runForkWith(context as Context.Context<R | ServerHandshake.ServerServices>)(
+        const fiber = Effect.runForkWith(context as Context.Context<Effect.Services<typeof connection>>)(
           connection
         )
         if (fiber.pollUnsafe() !== undefined) return

@@ -1,0 +1,88 @@
+/**
+ * Frames on their way to the transport: one write at the end of a turn, or every
+ * 64 KiB, and senders who wait while too much is under way.
+ */
+import * as Effect from "effect/Effect"
+import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
+import type { Transport } from "../transport/Transport.ts"
+import type { WebSocketError } from "./WebSocketError.ts"
+
+const flushAt = 65_536
+
+interface Waiting {
+  readonly write: () => void
+  readonly resume: (effect: Effect.Effect<void, WebSocketError>) => void
+}
+
+export class Outbox {
+  readonly #outgoing: OutgoingBytes
+  readonly #transport: Transport
+  readonly #limit: number
+  #waiting: Array<Waiting> = []
+  #isFlushScheduled = false
+
+  constructor(outgoing: OutgoingBytes, transport: Transport, limit: number) {
+    this.#outgoing = outgoing
+    this.#transport = transport
+    this.#limit = limit
+  }
+
+  /** Bytes written here that the network has not taken yet. */
+  get bufferedAmount(): number {
+    return this.#outgoing.length + this.#transport.bufferedAmount
+  }
+
+  /** Whether senders must wait. */
+  get isFull(): boolean {
+    return this.bufferedAmount >= this.#limit
+  }
+
+  /** Lets `write` put a message's frames into the outgoing bytes: now, or in turn once there is room. */
+  send(write: () => void): Effect.Effect<void, WebSocketError> {
+    if (this.#waiting.length > 0 || this.isFull) return this.#awaitRoom(write)
+    write()
+    this.scheduleFlush()
+    return Effect.void
+  }
+
+  #awaitRoom(write: () => void): Effect.Effect<void, WebSocketError> {
+    return Effect.callback<void, WebSocketError>((resume) => {
+      const waiting: Waiting = { write, resume }
+      this.#waiting.push(waiting)
+      return Effect.sync(() => {
+        this.#waiting = this.#waiting.filter((other) => other !== waiting)
+      })
+    })
+  }
+
+  /** Has what was written leave at the end of the turn, or now if it is much. */
+  scheduleFlush(): void {
+    if (this.#outgoing.length >= flushAt) return this.flush()
+    if (this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    queueMicrotask(() => {
+      this.#isFlushScheduled = false
+      this.flush()
+    })
+  }
+
+  /** Writes to the transport, and lets waiting senders write while there is room. */
+  flush(): void {
+    while (true) {
+      if (this.#outgoing.length > 0) this.#transport.write(this.#outgoing.take())
+      if (this.#waiting.length === 0 || this.isFull) return
+      const { resume, write } = this.#waiting.shift()!
+      write()
+      resume(Effect.void)
+    }
+  }
+
+  /** Nothing more may be sent: everyone who waits is told. */
+  fail(error: () => WebSocketError): void {
+    if (this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    const failure = Effect.fail(error())
+    for (const { resume } of waiting) resume(failure)
+  }
+}
