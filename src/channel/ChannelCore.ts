@@ -126,8 +126,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   // ---- transport ----------------------------------------------------------
 
   onData(chunk: Uint8Array): void {
+    this.#outbox.isInTurn = true
     this.#connection.receive(chunk)
     this.#inbox.deliver()
+    this.#outbox.isInTurn = false
     this.#afterTurn()
   }
 

@@ -15,6 +15,9 @@ interface Waiting {
 }
 
 export class Outbox {
+  /** A chunk is being received: its turn ends with a flush, so none need be scheduled. */
+  isInTurn = false
+
   readonly #outgoing: OutgoingBytes
   readonly #transport: Transport
   readonly #limit: number
@@ -41,7 +44,7 @@ export class Outbox {
   send(write: () => void): Effect.Effect<void, WebSocketError> {
     if (this.#waiting.length > 0 || this.isFull) return this.#awaitRoom(write)
     write()
-    this.scheduleFlush()
+    this.#scheduleFlush()
     return Effect.void
   }
 
@@ -56,9 +59,9 @@ export class Outbox {
   }
 
   /** Has what was written leave at the end of the turn, or now if it is much. */
-  scheduleFlush(): void {
+  #scheduleFlush(): void {
     if (this.#outgoing.length >= flushAt) return this.flush()
-    if (this.#isFlushScheduled) return
+    if (this.isInTurn || this.#isFlushScheduled) return
     this.#isFlushScheduled = true
     queueMicrotask(() => {
       this.#isFlushScheduled = false

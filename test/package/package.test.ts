@@ -97,6 +97,14 @@ describe("the packed package", () => {
     })
   }
 
+  it("has types for the README's server and client", () => {
+    const compiler = join(root, "node_modules/typescript/bin/tsc")
+    const options =
+      "--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck --allowImportingTsExtensions"
+    const args = [compiler, ...options.split(" "), "--module", "nodenext", "server.ts", "client.ts"]
+    assert.strictEqual(execFileSync(nodeBinary("24"), args, { cwd: app, encoding: "utf8" }), "")
+  })
+
   it("blocks what is internal", () => {
     const tryImport = (specifier: string): string =>
       execFileSync(
