@@ -144,12 +144,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onDrain(): void {
+    this.#sendPendingPong()
     this.#outbox.flush()
-    if (this.#pendingPong !== undefined && this.#connection.isReceiving) {
-      this.#connection.sendPong(this.#pendingPong)
-      this.#pendingPong = undefined
-      this.#outbox.flush()
-    }
   }
 
   onClose(cause: unknown): void {
@@ -268,6 +264,14 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     )
   }
 
+  /** Sends the pong that had to wait, if there is one. */
+  #sendPendingPong(): void {
+    if (this.#pendingPong === undefined || !this.#connection.isReceiving) return
+    this.#connection.sendPong(this.#pendingPong)
+    this.#pendingPong = undefined
+    this.#outbox.flush()
+  }
+
   #write(write: () => void): Effect.Effect<void, WebSocketError> {
     return this.#connection.state === "Open" ? this.#outbox.send(write) : Effect.fail(this.#error())
   }
@@ -308,7 +312,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #afterTurn(): void {
     const { mustDrop, state } = this.#connection
     if (state === "Open") {
-      this.#outbox.flush()
+      this.#flushTurn()
       if (this.#inbox.size >= this.#options.maxReceiveBufferSize) this.#pauseReading()
       return
     }
@@ -316,7 +320,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#resumeReading()
     if (state === "CloseSent") {
       this.#outbox.fail(() => this.#error())
-      this.#outbox.flush()
+      this.#flushTurn()
       this.#startTimer("closeHandshake")
       return
     }
@@ -325,6 +329,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     else if (this.#role === "server" || state === "Failed") this.#endTransport()
     // RFC 6455 section 7.1.1: the server ends the transport first, the client waits for that.
     else this.#awaitTransportEnd()
+  }
+
+  #flushTurn(): void {
+    this.#outbox.flush()
+    // What the turn wrote may have been what the pong had to wait for.
+    if (!this.#outbox.isFull) this.#sendPendingPong()
   }
 
   #awaitTransportEnd(): void {

@@ -2,6 +2,8 @@
  * The protocol's services with their default layers. Replace one of them by
  * providing another layer of it first.
  */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Compression from "./Compression.ts"
 import * as Framing from "./Framing.ts"
@@ -22,3 +24,9 @@ export const layerNoCrypto: Layer.Layer<Protocol, never, WebSocketCrypto.WebSock
 
 /** The protocol with the platform's randomness. */
 export const layer: Layer.Layer<Protocol> = Layer.provide(layerNoCrypto, WebSocketCrypto.layer)
+
+/** The protocol's services in context, and nothing else of it. */
+export const services: Effect.Effect<Context.Context<Protocol>, never, Protocol> = Effect.map(
+  Effect.context<Protocol>(),
+  Context.pick(Handshake.Handshake, Framing.Framing, Compression.Compression, Timeouts.Timeouts)
+)

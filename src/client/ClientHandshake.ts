@@ -9,6 +9,7 @@ import { Compression } from "../channel/Compression.ts"
 import { Framing } from "../channel/Framing.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { type ReadHead, readHead, readUntil } from "../channel/HeadExchange.ts"
+import type { Protocol } from "../channel/Protocol.ts"
 import type { Timeouts } from "../channel/Timeouts.ts"
 import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
@@ -36,9 +37,6 @@ export interface SessionParameters {
   /** Further headers of the request. */
   readonly headers?: HeadersInput
 }
-
-/** The services that a client's connections use. */
-export type ClientServices = Handshake | Framing | Compression | Timeouts
 
 /** A channel, with the engine that the client closes. */
 export interface OpenedChannel {
@@ -82,7 +80,7 @@ export const perform = Effect.fnUntraced(function* (
   request: { readonly key: string; readonly bytes: Uint8Array },
   protocols: ReadonlyArray<string>,
   options: ClientOptions
-): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, ClientServices> {
+): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, Protocol> {
   transport.write([request.bytes])
   const { head, rest } = yield* readResponse(transport, options)
   const handshake = yield* Handshake

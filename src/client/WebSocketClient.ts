@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { InvalidOptions } from "../channel/Options.ts"
+import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
 import { parseUrl } from "../handshake/WebSocketUrl.ts"
@@ -50,24 +51,16 @@ export const connect = (
 /** A client on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
   input: ClientOptions.ClientOptionsInput = {}
-): Effect.fn.Return<
-  WebSocketClient["Service"],
-  InvalidOptions,
-  TransportClient | ClientHandshake.ClientServices
-> {
+): Effect.fn.Return<WebSocketClient["Service"], InvalidOptions, TransportClient | Protocol.Protocol> {
   const options = yield* Effect.fromResult(ClientOptions.decode(input))
   const transports = yield* TransportClient
-  const services = yield* Effect.context<ClientHandshake.ClientServices>()
+  const services = yield* Protocol.services
   const timeouts = Context.get(services, Timeouts)
 
   const open = Effect.fnUntraced(function* (
     url: string,
     session: ClientHandshake.SessionParameters
-  ): Effect.fn.Return<
-    ClientHandshake.OpenedChannel,
-    HandshakeErrorReason,
-    ClientHandshake.ClientServices | Scope.Scope
-  > {
+  ): Effect.fn.Return<ClientHandshake.OpenedChannel, HandshakeErrorReason, Protocol.Protocol | Scope.Scope> {
     const parsed = parseUrl(url)
     if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure })
     const target = parsed.success
@@ -106,5 +99,5 @@ export const make = Effect.fnUntraced(function* (
 /** A client with these options on the transports in context. */
 export const layer = (
   options?: ClientOptions.ClientOptionsInput
-): Layer.Layer<WebSocketClient, InvalidOptions, TransportClient | ClientHandshake.ClientServices> =>
+): Layer.Layer<WebSocketClient, InvalidOptions, TransportClient | Protocol.Protocol> =>
   Layer.effect(WebSocketClient, make(options))

@@ -11,6 +11,7 @@ import { Compression } from "../channel/Compression.ts"
 import { Framing } from "../channel/Framing.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { endWith, readHead } from "../channel/HeadExchange.ts"
+import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
 import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
@@ -31,9 +32,6 @@ export type Accepted = ConnectionAccept | string | undefined | void
 
 /** Decides on a request. */
 export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepted, ConnectionDeny, R>
-
-/** The services that a server's connections use. */
-export type ServerServices = Handshake | Framing | Compression | Timeouts
 
 /** A channel, with the engine that the server drains. */
 export interface OpenedChannel {
@@ -69,7 +67,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
 
 const open = Effect.fnUntraced(function* <R>(
   options: ServerHandshake<R>
-): Effect.fn.Return<OpenedChannel, Refusal, R | ServerServices> {
+): Effect.fn.Return<OpenedChannel, Refusal, R | Protocol> {
   const { request, rest } = yield* readRequest(options)
   const connectionRequest = fromHandshake(request, options.transport.peer)
   const accepted = yield* decide(connectionRequest, options.onConnect)
@@ -151,7 +149,7 @@ const accept = Effect.fnUntraced(function* ({
   readonly connectionRequest: ConnectionRequest
   readonly accepted: ConnectionAccept
   readonly rest: Uint8Array
-}): Effect.fn.Return<OpenedChannel, Refusal, ServerServices> {
+}): Effect.fn.Return<OpenedChannel, Refusal, Protocol> {
   const { headers, subprotocol } = accepted
   if (subprotocol !== undefined && !request.protocols.includes(subprotocol)) {
     return yield* applicationDefect(

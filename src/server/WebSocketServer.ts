@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ChannelCore } from "../channel/ChannelCore.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
+import * as Protocol from "../channel/Protocol.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
@@ -115,14 +116,10 @@ const runHandler = <E, R>(
 /** A server on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
   input: ServerOptions.ServerOptionsInput = {}
-): Effect.fn.Return<
-  WebSocketServer["Service"],
-  InvalidOptions,
-  TransportServer | ServerHandshake.ServerServices
-> {
+): Effect.fn.Return<WebSocketServer["Service"], InvalidOptions, TransportServer | Protocol.Protocol> {
   const options = yield* Effect.fromResult(ServerOptions.decode(input))
   const transports = yield* TransportServer
-  const services = yield* Effect.context<ServerHandshake.ServerServices>()
+  const services = yield* Protocol.services
   const fibers = new Map<Served, Fiber.Fiber<void>>()
   let isDraining = false
 
@@ -190,5 +187,5 @@ export const make = Effect.fnUntraced(function* (
 /** A server with these options on the transports in context. */
 export const layer = (
   options?: ServerOptions.ServerOptionsInput
-): Layer.Layer<WebSocketServer, InvalidOptions, TransportServer | ServerHandshake.ServerServices> =>
+): Layer.Layer<WebSocketServer, InvalidOptions, TransportServer | Protocol.Protocol> =>
   Layer.effect(WebSocketServer, make(options))
