@@ -2,9 +2,11 @@
  * Two connected transports without a network: for tests, with the faults a
  * network has.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
+import * as Scheduler from "effect/Scheduler"
 import type { Transport, TransportListener } from "./Transport.ts"
 
 export interface InMemoryOptions {
@@ -36,13 +38,18 @@ const defaultCapacity = 65_536
 export const makePair = (options: InMemoryOptions = {}): Effect.Effect<InMemoryPair> =>
   Effect.map(Effect.context<never>(), (context) => {
     const latency = Duration.fromInputUnsafe(options.latency ?? 0)
+    // Tasks of Effect's scheduler, not microtasks: two ends that answer one another at
+    // once must let others run, and `TestClock.adjust` waits for what it set off.
+    const dispatcher = Context.get(context, Scheduler.Scheduler).makeDispatcher()
+    const soon = (task: () => void): void => dispatcher.scheduleTask(task, 0)
     const later = (arrive: () => void): void => {
-      if (Duration.isZero(latency)) return queueMicrotask(arrive)
+      if (Duration.isZero(latency)) return soon(arrive)
       Effect.runForkWith(context)(Effect.andThen(Effect.sleep(latency), Effect.sync(arrive)))
     }
     const link: Link = {
       capacity: options.capacity ?? defaultCapacity,
       chunkSize: options.chunkSize ?? Number.POSITIVE_INFINITY,
+      soon,
       later,
       isDropped: false
     }
@@ -68,6 +75,7 @@ const loopback = (port: number): NetAddress.InetAddress =>
 interface Link {
   readonly capacity: number
   readonly chunkSize: number
+  readonly soon: (task: () => void) => void
   readonly later: (arrive: () => void) => void
   isDropped: boolean
 }
@@ -139,6 +147,7 @@ class InMemoryEnd implements Transport {
   }
 
   abort(): void {
+    if (this.#isClosed) return
     this.#close(undefined)
     this.#send(["fin"], (other) => other.#close(new Error("connection reset by peer")))
   }
@@ -166,7 +175,7 @@ class InMemoryEnd implements Transport {
   #scheduleDelivery(): void {
     if (this.#deliveryScheduled) return
     this.#deliveryScheduled = true
-    queueMicrotask(() => {
+    this.#link.soon(() => {
       this.#deliveryScheduled = false
       this.#deliver()
     })
@@ -200,7 +209,7 @@ class InMemoryEnd implements Transport {
   #taken(count: number): void {
     const before = this.bufferedAmount
     this.#underWay -= count
-    if (before > 0 && this.bufferedAmount === 0) queueMicrotask(() => this.#tellDrain())
+    if (before > 0 && this.bufferedAmount === 0) this.#link.soon(() => this.#tellDrain())
   }
 
   #tellDrain(): void {

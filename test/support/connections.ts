@@ -1,0 +1,97 @@
+/**
+ * A connection of the pure core with its codec, and a record of what it hands
+ * to its owner.
+ */
+import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
+import { Connection, type ConnectionOptions } from "../../src/connection/Connection.ts"
+import { FrameDecoder, type FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
+import { FrameWriter } from "../../src/frame/FrameWriter.ts"
+import { EncodedText, type ReceivedMessage } from "../../src/message/Message.ts"
+import { MessageAssembler, type MessageAssemblerOptions } from "../../src/message/MessageAssembler.ts"
+import { joined, type Key, keyNumber, type ParsedFrame, parseFrames, rfcKey } from "./frames.ts"
+
+export interface Settings extends Partial<FrameDecoderOptions & MessageAssemblerOptions & ConnectionOptions> {
+  /** Whose end it is. Default: the server's. */
+  readonly role?: "server" | "client"
+  /** The masking keys of a client, in turn. Default: RFC 6455's example, always. */
+  readonly keys?: ReadonlyArray<Key>
+  /** Default: one of its own. */
+  readonly pool?: SlabPool
+}
+
+/** What a connection handed to its owner; bytes are copies. */
+export type Received =
+  | readonly ["text", string]
+  | readonly ["binary" | "encodedText" | "ping" | "pong", Uint8Array]
+
+const received = (message: ReceivedMessage): Received =>
+  typeof message === "string"
+    ? ["text", message]
+    : message instanceof EncodedText
+      ? ["encodedText", message.bytes.slice()]
+      : ["binary", message.slice()]
+
+export class TestConnection {
+  readonly connection: Connection
+  /** All that came, in order. */
+  readonly received: Array<Received> = []
+  /** Called with each, where a test acts from inside the callback. */
+  onReceived: (event: Received) => void = () => {}
+  /** Called when the connection is about to answer a Close, or to fail. */
+  onClosing: () => void = () => {}
+
+  constructor(settings: Settings = {}) {
+    const server = (settings.role ?? "server") === "server"
+    const keys = settings.keys ?? [rfcKey]
+    let turn = 0
+    const options = {
+      masking: server ? ("required" as const) : ("forbidden" as const),
+      applyMask: true,
+      maxFramePayloadSize: 0,
+      maxMessagePayloadSize: 0,
+      allowedReservedBits: 0,
+      utf8validateIncoming: true,
+      autoFragmentSize: 0,
+      failByDrop: false,
+      echoCloseCodeReason: false,
+      ...settings
+    }
+    const outgoing = new OutgoingBytes(settings.pool ?? new SlabPool())
+    const nextMaskingKey = server ? undefined : () => keyNumber(keys[turn++ % keys.length]!)
+    const record = (event: Received) => {
+      this.received.push(event)
+      this.onReceived(event)
+    }
+    this.connection = new Connection(
+      {
+        decoder: new FrameDecoder(options),
+        assembler: new MessageAssembler(options),
+        outgoing,
+        writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask })
+      },
+      options,
+      {
+        onMessage: (message) => record(received(message)),
+        onPing: (payload) => record(["ping", payload.slice()]),
+        onPong: (payload) => record(["pong", payload.slice()]),
+        onClosing: () => this.onClosing()
+      }
+    )
+  }
+
+  /** Receives copies of the chunks, one after the other. */
+  receive(...chunks: ReadonlyArray<Uint8Array>): this {
+    for (const chunk of chunks) this.connection.receive(chunk.slice())
+    return this
+  }
+
+  /** The bytes sent since the last call. */
+  sentBytes(): Uint8Array {
+    return joined(this.connection.outgoing.take())
+  }
+
+  /** The frames sent since the last call. */
+  sent(): Array<ParsedFrame> {
+    return parseFrames(this.sentBytes())
+  }
+}
