@@ -124,7 +124,7 @@ describe("Connection: receiving", () => {
     assert.deepStrictEqual(end.received, [])
     assert.strictEqual(end.connection.violation, "TextTooLong")
     assert.deepStrictEqual(end.sent()[0]!.payload.slice(0, 2), hex("03f1"))
-  })
+  }, 60_000)
 })
 
 const utf8OrBytes = ([, content]: Received): Uint8Array =>

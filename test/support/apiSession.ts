@@ -44,7 +44,7 @@ export interface Session {
 
 /** Lets everything happen that can happen without time passing or anybody acting. */
 export const settle: Effect.Effect<void> = Effect.promise(async () => {
-  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 25; turn++) await new Promise((resolve) => setImmediate(resolve))
 })
 
 /** The same transport, with each write's bytes told to `onWrite`. */

@@ -1,0 +1,72 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Transport } from "effect-websocket"
+import { InMemoryTransport } from "effect-websocket/testing"
+import { acceptor } from "../../src/transport/Acceptor.ts"
+import { settle } from "../support/apiSession.ts"
+import { record } from "../support/nodeRecorder.ts"
+
+const transport = Effect.map(InMemoryTransport.makePair(), ({ server }) => server)
+
+const request: Transport.ReceivedRequest = { method: "GET", target: "/", headers: [], rest: new Uint8Array() }
+
+describe("acceptor", () => {
+  it.effect("what came before `accept` is handed over first, in order, with its request", () =>
+    Effect.gen(function* () {
+      const [first, second, third] = yield* Effect.all([transport, transport, transport])
+      const { accept, onTransport } = acceptor()
+      onTransport(first, undefined)
+      onTransport(second, request)
+      const accepted: Array<unknown> = []
+      yield* accept((transport, request) => void accepted.push([transport, request]))
+      onTransport(third, undefined)
+      assert.deepStrictEqual(
+        accepted.map((entry) => entry),
+        [
+          [first, undefined],
+          [second, request],
+          [third, undefined]
+        ]
+      )
+    })
+  )
+
+  it.effect("after the scope of `accept` they wait for the next one, and are handed over once", () =>
+    Effect.gen(function* () {
+      const [first, second] = yield* Effect.all([transport, transport])
+      const { accept, onTransport } = acceptor()
+      const accepted: Array<Transport.Transport> = []
+      const scope = yield* Scope.make()
+      yield* Scope.provide(
+        accept((transport) => void accepted.push(transport)),
+        scope
+      )
+      onTransport(first, undefined)
+      yield* Scope.close(scope, Exit.void)
+      onTransport(second, undefined)
+      assert.strictEqual(accepted.length, 1)
+      assert.strictEqual(accepted[0], first)
+      const later: Array<Transport.Transport> = []
+      yield* accept((transport) => void later.push(transport))
+      assert.strictEqual(later.length, 1)
+      assert.strictEqual(later[0], second)
+    })
+  )
+
+  it.effect("dropWaiting aborts what nobody has accepted", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* InMemoryTransport.makePair()
+      const atClient = record(client)
+      const { accept, dropWaiting, onTransport } = acceptor()
+      onTransport(server, undefined)
+      dropWaiting()
+      yield* settle
+      assert.deepStrictEqual(atClient.told, ["failure"])
+      const accepted: Array<Transport.Transport> = []
+      yield* accept((transport) => void accepted.push(transport))
+      assert.strictEqual(accepted.length, 0)
+    })
+  )
+})
