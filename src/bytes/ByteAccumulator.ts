@@ -45,13 +45,19 @@ export class ByteAccumulator {
     }
   }
 
-  /** All bytes collected, in order; the accumulator is empty afterwards. */
-  take(): Uint8Array {
+  /** All bytes collected, in order, not joined; the accumulator is empty afterwards. */
+  takeParts(): ReadonlyArray<Uint8Array> {
     this.#closeRun()
     const parts = this.#parts
-    const length = this.length
     this.clear()
-    if (parts.length === 1) return parts[0]!
+    return parts
+  }
+
+  /** All bytes collected, joined; the accumulator is empty afterwards. */
+  take(): Uint8Array {
+    const { length } = this
+    const parts = this.takeParts()
+    if (parts[0] !== undefined && parts.length === 1) return parts[0]
     const joined = new Uint8Array(length)
     let offset = 0
     for (const part of parts) {

@@ -52,14 +52,17 @@ export interface ChannelCoreOptions extends ConnectionOptions {
   readonly maxReceiveBufferSize: number
 }
 
+/** Payloads of pings or pongs. */
+type ControlQueue = Queue.Queue<Uint8Array, Cause.Done>
+
 /** Pings and pongs that wait to be read; the oldest are dropped. */
 const controlCapacity = 16
 
 export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
-  /** Pings are answered by themselves. */
-  autoPong = true
+  /** Called once the transport is gone, for who holds something for the connection. */
+  onGone: (() => void) | undefined
 
   readonly #connection: Connection
   readonly #role: "client" | "server"
@@ -68,8 +71,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
 
-  #pings: Queue.Queue<Uint8Array, Cause.Done> | undefined
-  #pongs: Queue.Queue<Uint8Array, Cause.Done> | undefined
+  #pings: ControlQueue | undefined
+  #pongs: ControlQueue | undefined
+  // Of those who handle pings instead of the automatic pong.
+  #pingHandlers: ReadonlyArray<ControlQueue> = []
   #pendingPong: Uint8Array | undefined
   #isPaused = false
   #timer: Fiber.Fiber<void> | undefined
@@ -99,13 +104,18 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** Starts reading. `rest`: bytes that came with the opening handshake. */
   start(rest: Uint8Array): void {
     this.transport.listen(this)
-    this.transport.resume()
     if (rest.length > 0) this.onData(rest)
+    if (!this.#isPaused) this.transport.resume()
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
   get bufferedAmount(): number {
     return this.#outbox.bufferedAmount
+  }
+
+  /** Whether the transport is gone. */
+  get isClosed(): boolean {
+    return Deferred.isDoneUnsafe(this.closed)
   }
 
   /** Whether the connection is no longer open. */
@@ -157,6 +167,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#connection.transportClosed()
     this.#settle()
     Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
+    this.onGone?.()
   }
 
   // ---- connection events --------------------------------------------------
@@ -166,13 +177,15 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
-    if (this.autoPong) {
+    if (this.#pingHandlers.length === 0) {
       // RFC 6455 section 5.5.3 lets only the latest of several pings be answered:
       // a peer that pings without reading costs one pong.
       if (this.#outbox.isFull) this.#pendingPong = new Uint8Array(payload)
       else this.#connection.sendPong(payload)
     }
-    Queue.offerUnsafe(this.pings, new Uint8Array(payload))
+    for (const pings of [...this.#pingHandlers, this.pings]) {
+      Queue.offerUnsafe(pings, new Uint8Array(payload))
+    }
   }
 
   onPong(payload: Uint8Array): void {
@@ -183,17 +196,28 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#inbox.deliver()
   }
 
-  get pings(): Queue.Queue<Uint8Array, Cause.Done> {
+  get pings(): ControlQueue {
     this.#pings ??= this.#controlQueue()
     return this.#pings
   }
 
-  get pongs(): Queue.Queue<Uint8Array, Cause.Done> {
+  get pongs(): ControlQueue {
     this.#pongs ??= this.#controlQueue()
     return this.#pongs
   }
 
-  #controlQueue(): Queue.Queue<Uint8Array, Cause.Done> {
+  /** Pings from now on, instead of the automatic pong, until they are released. */
+  takePings(): ControlQueue {
+    const pings = this.#controlQueue()
+    this.#pingHandlers = [...this.#pingHandlers, pings]
+    return pings
+  }
+
+  releasePings(pings: ControlQueue): void {
+    this.#pingHandlers = this.#pingHandlers.filter((other) => other !== pings)
+  }
+
+  #controlQueue(): ControlQueue {
     const queue = Effect.runSync(Queue.sliding<Uint8Array, Cause.Done>(controlCapacity))
     if (!this.#connection.isReceiving) Queue.endUnsafe(queue)
     return queue
@@ -204,6 +228,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** The next batch of messages; done after a clean close. */
   get pull(): Effect.Effect<Batch, WebSocketError | Cause.Done> {
     return this.#inbox.pull
+  }
+
+  /** The next message alone. */
+  get receive(): Effect.Effect<ReceivedMessage, WebSocketError | Cause.Done> {
+    return this.#inbox.receive
   }
 
   /** From now on text is kept as bytes. */
@@ -273,7 +302,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   #write(write: () => void): Effect.Effect<void, WebSocketError> {
-    return this.#connection.state === "Open" ? this.#outbox.send(write) : Effect.fail(this.#error())
+    return this.#connection.state === "Open" ? this.#outbox.send(write) : Effect.fail(this.error)
   }
 
   // ---- closing ------------------------------------------------------------
@@ -319,16 +348,21 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     // From the closing handshake on, nothing holds back the reading.
     this.#resumeReading()
     if (state === "CloseSent") {
-      this.#outbox.fail(() => this.#error())
+      this.#outbox.fail(() => this.error)
       this.#flushTurn()
       this.#startTimer("closeHandshake")
       return
     }
     this.#settle()
-    if (mustDrop) this.abort()
-    else if (this.#role === "server" || state === "Failed") this.#endTransport()
-    // RFC 6455 section 7.1.1: the server ends the transport first, the client waits for that.
-    else this.#awaitTransportEnd()
+    if (mustDrop) {
+      this.#outbox.flushAll()
+      this.abort()
+    } else if (this.#role === "server" || state === "Failed") this.#endTransport()
+    else {
+      // RFC 6455 section 7.1.1: the server ends the transport first, the client waits for that.
+      this.#outbox.flush()
+      if (!this.#isEnding) this.#startTimer("transportEnd")
+    }
   }
 
   #flushTurn(): void {
@@ -337,21 +371,17 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     if (!this.#outbox.isFull) this.#sendPendingPong()
   }
 
-  #awaitTransportEnd(): void {
-    this.#outbox.flush()
-    if (!this.#isEnding) this.#startTimer("transportEnd")
-  }
-
   /**
    * FIN, then discard what comes until the peer's FIN: closing with unread input
    * would reset the connection and lose the Close frame on its way.
    */
   #endTransport(): void {
     if (this.#isEnding) return
-    this.#awaitTransportEnd()
     this.#isEnding = true
     this.#resumeReading()
+    this.#outbox.flushAll()
     this.transport.end()
+    this.#startTimer("transportEnd")
   }
 
   #startTimer(kind: TimeoutKind): void {
@@ -379,13 +409,15 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   /** Nothing more will be received or sent: everyone who waits is told. */
   #settle(): void {
-    this.#outbox.fail(() => this.#error())
-    if (this.#pings !== undefined) Queue.endUnsafe(this.#pings)
-    if (this.#pongs !== undefined) Queue.endUnsafe(this.#pongs)
-    this.#inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.#error())))
+    this.#outbox.fail(() => this.error)
+    for (const queue of [this.#pings, this.#pongs, ...this.#pingHandlers]) {
+      if (queue !== undefined) Queue.endUnsafe(queue)
+    }
+    this.#inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
   }
 
-  #error(): WebSocketError {
+  /** Why nothing more can be sent or received. */
+  get error(): WebSocketError {
     const { state, violation } = this.#connection
     if (this.#failure !== undefined) return this.#failure
     if (violation !== undefined) {

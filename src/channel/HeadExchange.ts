@@ -17,31 +17,35 @@ export interface ReadHead {
 }
 
 /**
- * Reads a head. Afterwards the transport is paused, so that nothing is lost
- * before its next listener is there.
+ * Reads a head, of which `start` has come already. Afterwards the transport is
+ * paused, so that nothing is lost before its next listener is there.
  */
 export const readHead = (
   transport: Transport,
-  limits: { readonly maxHandshakeSize: number; readonly maxHandshakeHeaders: number }
+  limits: { readonly maxHandshakeSize: number; readonly maxHandshakeHeaders: number },
+  start: Uint8Array = new Uint8Array(0)
 ): Effect.Effect<ReadHead, HeadFailure> =>
   Effect.callback<ReadHead, HeadFailure>((resume) => {
     const reader = new HeadReader({
       maxBytes: limits.maxHandshakeSize,
       maxHeaders: limits.maxHandshakeHeaders
     })
+    const push = (chunk: Uint8Array): boolean => {
+      const result = reader.push(chunk)
+      if (result._tag === "Incomplete") return false
+      transport.pause()
+      transport.listen(ignoring)
+      resume(
+        result._tag === "Complete"
+          ? Effect.succeed({ head: result.head, rest: result.rest })
+          : Effect.fail({ _tag: "Invalid", error: result.error })
+      )
+      return true
+    }
+    if (push(start)) return
     transport.listen({
       ...ignoring,
-      onData: (chunk) => {
-        const result = reader.push(chunk)
-        if (result._tag === "Incomplete") return
-        transport.pause()
-        transport.listen(ignoring)
-        resume(
-          result._tag === "Complete"
-            ? Effect.succeed({ head: result.head, rest: result.rest })
-            : Effect.fail({ _tag: "Invalid", error: result.error })
-        )
-      },
+      onData: push,
       onEnd: () => resume(Effect.fail({ _tag: "Ended", cause: undefined })),
       onClose: (cause) => resume(Effect.fail({ _tag: "Ended", cause }))
     })

@@ -4,7 +4,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { footprint, type ReceivedMessage } from "../message/Message.ts"
+import { EncodedText, type ReceivedMessage } from "../message/Message.ts"
 import type { WebSocketError } from "./WebSocketError.ts"
 
 /** All messages that waited. */
@@ -13,44 +13,86 @@ export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
 /** What a pull gets when no message is left and none can come. */
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 
-type Resume = (effect: Effect.Effect<Batch, WebSocketError | Cause.Done>) => void
+/** Someone who waits for messages: takes what it wants, or is told of the end. */
+type Reader = (end: End | undefined) => void
+
+type Received<A> = Effect.Effect<A, WebSocketError | Cause.Done>
+
+/** Bytes that a message keeps in memory beside its payload, roughly. */
+const overhead = 128
 
 export class Inbox {
-  /** Bytes that the waiting messages keep in memory, roughly. */
+  /**
+   * Bytes that the waiting messages keep in memory, roughly: a message that is a
+   * view of what was read keeps all of that. Falls to 0 when none waits any more.
+   */
   size = 0
 
   #messages: Array<ReceivedMessage> = []
-  #pulls: Array<Resume> = []
+  #readers: Array<Reader> = []
   #end: End | undefined
-  readonly #onTake: () => void
+  // The buffer that `size` counted last: the views of one chunk follow one another.
+  #counted: ArrayBufferLike | undefined
+  readonly #onEmpty: () => void
 
-  /** `onTake` is called whenever the waiting messages were taken. */
-  constructor(onTake: () => void) {
-    this.#onTake = onTake
+  /** `onEmpty` is called whenever the last waiting message was taken. */
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty
   }
 
-  /** The next batch of messages, once there is one. */
-  readonly pull: Effect.Effect<Batch, WebSocketError | Cause.Done> = Effect.suspend(() =>
-    this.#messages.length > 0 ? Effect.succeed(this.#take()) : (this.#end ?? this.#await)
-  )
-
-  readonly #await = Effect.callback<Batch, WebSocketError | Cause.Done>((resume) => {
-    this.#pulls.push(resume)
-    return Effect.sync(() => {
-      this.#pulls = this.#pulls.filter((waiting) => waiting !== resume)
-    })
+  /** All messages that wait, once there is one. */
+  readonly pull: Received<Batch> = this.#read(() => {
+    const batch = this.#messages as unknown as Batch // not empty: a reader takes when there is something
+    this.#messages = []
+    return batch
   })
+
+  /** The first message that waits, once there is one. */
+  readonly receive: Received<ReceivedMessage> = this.#read(() => {
+    const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
+    return message
+  })
+
+  #read<A>(take: () => A): Received<A> {
+    const taking = (): A => {
+      const taken = take()
+      if (this.isEmpty) {
+        this.size = 0
+        this.#counted = undefined
+        this.#onEmpty()
+      }
+      return taken
+    }
+    const waiting: Received<A> = Effect.callback((resume) => {
+      const reader: Reader = (end) => resume(end ?? Effect.succeed(taking()))
+      this.#readers.push(reader)
+      return Effect.sync(() => {
+        this.#readers = this.#readers.filter((other) => other !== reader)
+      })
+    })
+    return Effect.suspend(() => (this.isEmpty ? (this.#end ?? waiting) : Effect.succeed(taking())))
+  }
+
+  get isEmpty(): boolean {
+    return this.#messages.length === 0
+  }
 
   push(message: ReceivedMessage): void {
     this.#messages.push(message)
-    this.size += footprint(message)
+    this.size += overhead
+    if (typeof message === "string") {
+      this.size += message.length
+      return
+    }
+    const { buffer } = message instanceof EncodedText ? message.bytes : message
+    if (buffer === this.#counted) return
+    this.#counted = buffer
+    this.size += buffer.byteLength
   }
 
-  /** Hands the waiting messages to a waiting pull, if there are both. */
+  /** Hands the waiting messages to waiting readers, if there are both. */
   deliver(): void {
-    if (this.#messages.length === 0) return
-    const resume = this.#pulls.shift()
-    if (resume !== undefined) resume(Effect.succeed(this.#take()))
+    while (!this.isEmpty && this.#readers.length > 0) this.#readers.shift()?.(undefined)
   }
 
   /** No message will come any more: what waits is still delivered, then the end. The first call counts. */
@@ -59,16 +101,8 @@ export class Inbox {
     const end = makeEnd()
     this.#end = end
     this.deliver()
-    const pulls = this.#pulls
-    this.#pulls = []
-    for (const resume of pulls) resume(end)
-  }
-
-  #take(): Batch {
-    const batch = this.#messages as unknown as Batch // not empty: every caller has looked
-    this.#messages = []
-    this.size = 0
-    this.#onTake()
-    return batch
+    const readers = this.#readers
+    this.#readers = []
+    for (const reader of readers) reader(end)
   }
 }

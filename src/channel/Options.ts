@@ -94,7 +94,7 @@ export const common = {
   echoCloseCodeReason: flag(false),
   /** Time for the opening handshake. Default: 0, no limit. */
   openHandshakeTimeout: timeLimit(Duration.zero),
-  /** Time for the peer to answer a Close frame, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
+  /** Time for the peer to answer a Close frame, from when it is queued, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
   closeHandshakeTimeout: timeLimit(Duration.seconds(1)),
   /** Send small packets without delay (TCP_NODELAY). Default: `true`. */
   tcpNoDelay: flag(true),

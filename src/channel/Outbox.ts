@@ -1,8 +1,13 @@
 /**
  * Frames on their way to the transport: one write at the end of a turn, or every
  * 64 KiB, and senders who wait while too much is under way.
+ *
+ * While the transport still holds bytes nothing is written to it: frames are
+ * gathered here, small ones copied together, so that a peer that does not read
+ * costs little more memory than the bytes that wait for it.
  */
 import * as Effect from "effect/Effect"
+import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
 import type { Transport } from "../transport/Transport.ts"
 import type { WebSocketError } from "./WebSocketError.ts"
@@ -21,6 +26,7 @@ export class Outbox {
   readonly #outgoing: OutgoingBytes
   readonly #transport: Transport
   readonly #limit: number
+  #backlog: ByteAccumulator | undefined
   #waiting: Array<Waiting> = []
   #isFlushScheduled = false
 
@@ -32,7 +38,7 @@ export class Outbox {
 
   /** Bytes written here that the network has not taken yet. */
   get bufferedAmount(): number {
-    return this.#outgoing.length + this.#transport.bufferedAmount
+    return this.#outgoing.length + (this.#backlog?.length ?? 0) + this.#transport.bufferedAmount
   }
 
   /** Whether senders must wait. */
@@ -72,12 +78,26 @@ export class Outbox {
   /** Writes to the transport, and lets waiting senders write while there is room. */
   flush(): void {
     while (true) {
-      if (this.#outgoing.length > 0) this.#transport.write(this.#outgoing.take())
+      this.#writeOut()
       if (this.#waiting.length === 0 || this.isFull) return
       const { resume, write } = this.#waiting.shift()!
       write()
       resume(Effect.void)
     }
+  }
+
+  /** Writes everything to the transport, however much it holds: nothing will be gathered any more. */
+  flushAll(): void {
+    const parts = [...(this.#backlog?.takeParts() ?? []), ...this.#outgoing.take()]
+    this.#backlog = undefined
+    if (parts.length > 0) this.#transport.write(parts)
+  }
+
+  #writeOut(): void {
+    if (this.#transport.bufferedAmount === 0) return this.flushAll()
+    if (this.#outgoing.length === 0) return
+    this.#backlog ??= new ByteAccumulator()
+    for (const part of this.#outgoing.take()) this.#backlog.append(part)
   }
 
   /** Nothing more may be sent: everyone who waits is told. */

@@ -2,13 +2,16 @@
  * An open WebSocket connection.
  */
 import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as NetAddress from "effect/net/NetAddress"
-import type * as Pull from "effect/Pull"
+import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Violation from "../frame/Violation.ts"
 import type { ConnectionRequest, ConnectionResponse } from "../handshake/ConnectionRequest.ts"
 import {
   EncodedText,
@@ -22,7 +25,7 @@ import {
 import type { TlsFacts } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent } from "./CloseEvent.ts"
-import type { WebSocketError } from "./WebSocketError.ts"
+import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 
 /** What was agreed in the opening handshake, and with whom. */
 export interface ChannelFacts {
@@ -52,9 +55,12 @@ export interface Channel extends ChannelFacts {
   /**
    * The messages received: text as strings, binary as bytes. Ends after a clean
    * close, fails after an unclean one, in both cases after the messages that came
-   * before. A message goes to one reader.
+   * before. A message goes to one reader; what a stream had taken and not handed on
+   * when it was ended is gone, so use `receive` for a first message on its own.
    */
   readonly messages: Stream.Stream<Message, WebSocketError>
+  /** The next message on its own. After the end of the connection it fails, also after a clean one. */
+  readonly receive: Effect.Effect<Message, WebSocketError>
   /** The batches under `messages`: all messages of one read. */
   readonly pull: Pull.Pull<NonEmptyReadonlyArray<Message>, WebSocketError>
   /**
@@ -77,10 +83,15 @@ export interface Channel extends ChannelFacts {
   /** The payloads of pongs received. The last 16 are kept while nobody reads. */
   readonly pongs: Stream.Stream<Uint8Array>
   /**
-   * Handles pings instead of the automatic pong, until the scope closes. The
-   * handler sends the pong, if there is to be one.
+   * Handles pings that come from now on, instead of the automatic pong, until the
+   * scope closes. The handler sends the pong, if there is to be one. A defect in it
+   * closes the connection with 1011.
    */
   readonly onPing: <R>(
+    handler: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+  /** Handles pongs until the scope closes, those that wait in `pongs` first. */
+  readonly onPong: <R>(
     handler: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
   ) => Effect.Effect<void, never, R | Scope.Scope>
   /**
@@ -102,26 +113,48 @@ export class WebSocketChannel extends Context.Service<WebSocketChannel, Channel>
 ) {}
 
 const noBytes = new Uint8Array(0)
+const unexpectedCondition = 1011
+
+/** A text that came as bytes and is too long for a string fails the connection, as it would have on its way in. */
+const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
+  Effect.suspend(() => {
+    core.closeUnsafe(Violation.statusCode("TextTooLong"), "")
+    return Effect.fail(fromViolation("TextTooLong"))
+  })
 
 /** A channel on its engine. */
 export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
-  const pull = Effect.map(
-    core.pull,
-    (batch) =>
-      batch.some((message) => message instanceof EncodedText)
-        ? (batch.map(toMessage) as unknown as NonEmptyReadonlyArray<Message>) // as many as before
-        : (batch as NonEmptyReadonlyArray<Message>) // no other kind is left
-  )
+  const pull = Effect.flatMap(core.pull, (batch) => {
+    if (!batch.some((message) => message instanceof EncodedText)) {
+      return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // no other kind is left
+    }
+    const messages = batch.map(toMessage)
+    return messages.includes(undefined)
+      ? tooLong(core)
+      : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
+  })
+  const receive = Effect.flatMap(core.receive, (received) => {
+    const message = toMessage(received)
+    return message === undefined ? tooLong(core) : Effect.succeed(message)
+  }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
   const pullBytes = Effect.suspend(() => {
     core.keepBytes()
     return Effect.map(
       core.pull,
-      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage>
+      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
     )
   })
+  const closeOnDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
+    Cause.hasDies(cause)
+      ? Effect.andThen(
+          Effect.logError("a handler died", cause),
+          Effect.sync(() => core.closeUnsafe(unexpectedCondition, ""))
+        )
+      : Effect.failCause(cause)
   return {
     ...facts,
     pull,
+    receive,
     messages: Stream.fromPull(Effect.succeed(pull)),
     incoming: Stream.fromPull(Effect.succeed(pullBytes)),
     send: (message) => core.send(message),
@@ -131,15 +164,23 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
     pongs: Stream.suspend(() => Stream.fromQueue(core.pongs)),
     onPing: (handler) =>
       Effect.acquireRelease(
-        Effect.sync(() => {
-          core.autoPong = false
-        }),
-        () =>
-          Effect.sync(() => {
-            core.autoPong = true
-          })
+        Effect.sync(() => core.takePings()),
+        (pings) => Effect.sync(() => core.releasePings(pings))
       ).pipe(
-        Effect.andThen(Effect.forkScoped(Stream.runForEach(Stream.fromQueue(core.pings), handler))),
+        Effect.flatMap((pings) =>
+          Stream.fromQueue(pings).pipe(
+            Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
+            Effect.catchCause(closeOnDefect),
+            Effect.forkScoped
+          )
+        ),
+        Effect.asVoid
+      ),
+    onPong: (handler) =>
+      Stream.suspend(() => Stream.fromQueue(core.pongs)).pipe(
+        Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
+        Effect.catchCause(closeOnDefect),
+        Effect.forkScoped,
         Effect.asVoid
       ),
     close: (code, reason = "") => core.close(code, reason),
@@ -148,37 +189,58 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
   }
 }
 
+/** A callback: any effect, or nothing to do. */
+type Callback<Args extends ReadonlyArray<unknown>, E, R> = (...args: Args) => Effect.Effect<unknown, E, R>
+
 /** A connection served by callbacks, in Autobahn's terms. All are optional. */
-export interface Callbacks<E = never, R = never> {
+export interface Callbacks<
+  EO = never,
+  RO = never,
+  EM = never,
+  RM = never,
+  RPing = never,
+  RPong = never,
+  EC = never,
+  RC = never
+> {
   /** The connection is open. */
-  readonly onOpen?: (channel: Channel) => Effect.Effect<unknown, E, R>
+  readonly onOpen?: Callback<[channel: Channel], EO, RO>
   /** A message came: text as its UTF-8. The next one is handed over when this has finished. */
-  readonly onMessage?: (payload: Uint8Array, isBinary: boolean) => Effect.Effect<unknown, E, R>
+  readonly onMessage?: Callback<[payload: Uint8Array, isBinary: boolean], EM, RM>
   /** A ping came. Replaces the automatic pong. */
-  readonly onPing?: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+  readonly onPing?: Callback<[payload: Uint8Array], never, RPing>
   /** A pong came. */
-  readonly onPong?: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
-  /** The connection has ended. `code` and `reason` are the peer's. */
-  readonly onClose?: (wasClean: boolean, code: number, reason: string) => Effect.Effect<unknown, E, R>
+  readonly onPong?: Callback<[payload: Uint8Array], never, RPong>
+  /** The connection has ended, also because a callback failed. `code` and `reason` are the peer's. */
+  readonly onClose?: Callback<[wasClean: boolean, code: number, reason: string], EC, RC>
 }
 
 /**
  * Serves a channel by callbacks until it has ended: what a server's `onOpen`
- * takes. An unclean end is told to `onClose` and is no failure.
+ * takes. An unclean end is told to `onClose` and is no failure. When a callback fails the connection is closed with 1011, and
+ * the failure goes on after `onClose`.
  */
 export const handle =
-  <E = never, R = never>(callbacks: Callbacks<E, R>) =>
-  (channel: Channel): Effect.Effect<void, E, R> =>
+  <EO = never, RO = never, EM = never, RM = never, RPing = never, RPong = never, EC = never, RC = never>(
+    callbacks: Callbacks<EO, RO, EM, RM, RPing, RPong, EC, RC>
+  ) =>
+  (channel: Channel) =>
     Effect.gen(function* () {
       const { onClose, onMessage, onOpen, onPing, onPong } = callbacks
       if (onPing !== undefined) yield* channel.onPing(onPing)
-      if (onPong !== undefined) yield* Effect.forkScoped(Stream.runForEach(channel.pongs, onPong))
-      if (onOpen !== undefined) yield* onOpen(channel)
+      if (onPong !== undefined) yield* channel.onPong(onPong)
       const received: Stream.Stream<IncomingMessage, WebSocketError> = channel.incoming
-      yield* received.pipe(
-        Stream.catchTag("WebSocketError", () => Stream.empty),
-        Stream.runForEach(({ isBinary, payload }) => onMessage?.(payload, isBinary) ?? Effect.void)
+      const served = yield* Effect.suspend(() => onOpen?.(channel) ?? Effect.void).pipe(
+        Effect.andThen(
+          received.pipe(
+            Stream.catchTag("WebSocketError", () => Stream.empty),
+            Stream.runForEach(({ isBinary, payload }) => onMessage?.(payload, isBinary) ?? Effect.void)
+          )
+        ),
+        Effect.exit
       )
+      if (Exit.isFailure(served)) yield* Effect.ignore(channel.close(unexpectedCondition))
       const { code, reason, wasClean } = yield* channel.closed
       if (onClose !== undefined) yield* onClose(wasClean, code, reason)
+      return yield* served
     }).pipe(Effect.scoped)

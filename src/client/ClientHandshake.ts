@@ -10,7 +10,7 @@ import { Framing } from "../channel/Framing.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { type ReadHead, readHead, readUntil } from "../channel/HeadExchange.ts"
 import type { Protocol } from "../channel/Protocol.ts"
-import type { Timeouts } from "../channel/Timeouts.ts"
+import { Timeouts } from "../channel/Timeouts.ts"
 import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { fromLines, type HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
@@ -127,23 +127,26 @@ export const perform = Effect.fnUntraced(function* (
 const readResponse = Effect.fnUntraced(function* (
   transport: Transport,
   options: ClientOptions
-): Effect.fn.Return<ReadHead, HandshakeErrorReason> {
-  const { head, rest } = yield* readHead(transport, options).pipe(
-    Effect.mapError((failure) =>
-      failure._tag === "Invalid"
-        ? new InvalidResponse({ message: failure.error.message })
-        : new ConnectFailure({
-            message: "the server ended the connection without a response",
-            cause: failure.cause
-          })
-    )
-  )
-  const line = parseStatusLine(head.startLine)
+): Effect.fn.Return<ReadHead, HandshakeErrorReason, Timeouts> {
+  let { head, rest } = yield* readResponseHead(transport, options)
+  let line = parseStatusLine(head.startLine)
+  // Informational responses may come first (RFC 7231 section 6.2).
+  while (Result.isSuccess(line) && line.success.status < 200 && line.success.status !== 101) {
+    ;({ head, rest } = yield* readResponseHead(transport, options, rest))
+    line = parseStatusLine(head.startLine)
+  }
   if (Result.isFailure(line)) return yield* new InvalidResponse({ message: line.failure })
   const { status, statusText } = line.success
   if (status === 101) return { head, rest }
   const reader = new ResponseBodyReader(head, largestBody)
-  if (!reader.push(rest)) yield* readUntil(transport, (chunk) => reader.push(chunk))
+  if (!reader.push(rest)) {
+    // A body that does not end is cut: its status is what matters.
+    const { after } = yield* Timeouts
+    yield* Effect.raceFirst(
+      readUntil(transport, (chunk) => reader.push(chunk)),
+      after("transportEnd", options.closeHandshakeTimeout)
+    )
+  }
   return yield* new Rejected({
     status,
     statusText,
@@ -151,3 +154,17 @@ const readResponse = Effect.fnUntraced(function* (
     body: lossy.decode(reader.body)
   })
 })
+
+const readResponseHead = (
+  transport: Transport,
+  options: ClientOptions,
+  rest?: Uint8Array
+): Effect.Effect<ReadHead, HandshakeErrorReason> =>
+  Effect.mapError(readHead(transport, options, rest), (failure) =>
+    failure._tag === "Invalid"
+      ? new InvalidResponse({ message: failure.error.message })
+      : new ConnectFailure({
+          message: "the server ended the connection without a response",
+          cause: failure.cause
+        })
+  )

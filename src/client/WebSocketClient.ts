@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
@@ -82,12 +82,19 @@ export const make = Effect.fnUntraced(function* (
   return WebSocketClient.of({
     connect: (url, session = {}) =>
       Effect.gen(function* () {
-        const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp)
-        yield* Effect.addFinalizer((exit) =>
+        // A scope of its own: a connection that has ended leaves nothing in the caller's.
+        const scope = yield* Scope.fork(yield* Effect.scope)
+        const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp).pipe(
+          Scope.provide(scope),
+          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+        )
+        yield* Scope.addFinalizerExit(scope, (exit) =>
           core
             .close(Exit.isSuccess(exit) ? 1000 : 1001, "")
             .pipe(Effect.timeoutOption(longestTransportEnd), Effect.ignore)
         )
+        core.onGone = () => Effect.runFork(Scope.close(scope, Exit.void))
+        if (core.isClosed) core.onGone()
         return channel
       }).pipe(
         Effect.mapError((reason) => new HandshakeError({ url, reason })),

@@ -130,17 +130,15 @@ export class Connection {
     const event = assembler.accept(decoder)
     if (event === "Incomplete") return
     if (event === "Violation") return this.#fail(assembler.violation!)
-    if (assembler.isBinary) return this.#events.onMessage(assembler.payload)
-    if (this.keepBytes) return this.#receiveBytesOfText(assembler)
-    const text = Utf8.decode(assembler.payload)
-    if (text === undefined) {
-      return this.#fail(Utf8.isValid(assembler.payload) ? "TextTooLong" : "TextNotUtf8")
-    }
-    this.#events.onMessage(text)
+    const payload = assembler.take()
+    if (assembler.isBinary) return this.#events.onMessage(payload)
+    if (this.keepBytes) return this.#receiveBytesOfText(payload, assembler.isValidated)
+    const text = Utf8.decode(payload)
+    if (text !== undefined) return this.#events.onMessage(text)
+    this.#fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
   }
 
-  #receiveBytesOfText(assembler: MessageAssembler): void {
-    const { isValidated, payload } = assembler
+  #receiveBytesOfText(payload: Uint8Array, isValidated: boolean): void {
     if (this.#options.utf8validateIncoming && !isValidated && !Utf8.isValid(payload)) {
       return this.#fail("TextNotUtf8")
     }

@@ -30,6 +30,7 @@ export interface FrameDecoderOptions {
 }
 
 const noBytes = new Uint8Array(0)
+const noView = viewOf(noBytes)
 const longestHeader = 14
 
 export class FrameDecoder {
@@ -51,7 +52,7 @@ export class FrameDecoder {
 
   readonly #options: FrameDecoderOptions
   #chunk: Uint8Array = noBytes
-  #view: DataView = viewOf(noBytes)
+  #view: DataView = noView
   #position = 0
   // A header cut by a chunk's end is put together here, made when first needed.
   #header: Uint8Array | undefined
@@ -83,6 +84,7 @@ export class FrameDecoder {
 
   #needMore(): FrameEvent {
     this.#chunk = noBytes
+    this.#view = noView
     this.payload = noBytes
     return "NeedMore"
   }

@@ -149,13 +149,13 @@ const reasonPhrases: ReadonlyMap<number, string> = new Map([
 ])
 
 /**
- * Splits a status line (RFC 7230 section 3.1.2): HTTP/1.1 only; the status text may be empty, its space may
- * not.
+ * Splits a status line (RFC 7230 section 3.1.2). A refusal may be HTTP/1.0, a 101 may not; the status text may
+ * be empty, its space may not.
  */
 export const parseStatusLine = (
   startLine: string
 ): Result.Result<{ readonly status: number; readonly statusText: string }, string> => {
-  if (!/^HTTP\/1\.1 [1-9][0-9]{2} /.test(startLine)) {
+  if (!/^HTTP\/1\.[0-9] [1-9][0-9]{2} /.test(startLine) || startLine.startsWith("HTTP/1.0 101")) {
     return Result.fail("the answer does not start with an HTTP/1.1 status line")
   }
   return Result.succeed({ status: Number(startLine.slice(9, 12)), statusText: startLine.slice(13) })

@@ -40,9 +40,12 @@ export class EncodedText {
 /** A received message as a connection holds it until it is asked for. */
 export type ReceivedMessage = Message | EncodedText
 
-/** The message as a string or bytes. Text that nobody validated gets U+FFFD where it is not UTF-8. */
-export const toMessage = (received: ReceivedMessage): Message =>
-  received instanceof EncodedText ? (Utf8.decodeLossy(received.bytes) ?? "") : received
+/**
+ * The message as a string or bytes; `undefined` when it is a text too long for a
+ * string. Text that nobody validated gets U+FFFD where it is not UTF-8.
+ */
+export const toMessage = (received: ReceivedMessage): Message | undefined =>
+  received instanceof EncodedText ? Utf8.decodeLossy(received.bytes) : received
 
 /** The message as bytes. */
 export const toIncomingMessage = (received: ReceivedMessage): IncomingMessage =>
@@ -51,10 +54,6 @@ export const toIncomingMessage = (received: ReceivedMessage): IncomingMessage =>
     : received instanceof EncodedText
       ? { payload: received.bytes, isBinary: false }
       : { payload: received, isBinary: true }
-
-/** Bytes the message keeps in memory, roughly: small ones cost more than their payload. */
-export const footprint = (received: ReceivedMessage): number =>
-  (received instanceof EncodedText ? received.bytes : received).length + 128
 
 /** The bytes that a view shows, without a copy. */
 export const toBytes = (view: ArrayBufferView): Uint8Array =>

@@ -21,18 +21,19 @@ export interface MessageAssemblerOptions {
 /** What became of the piece: the message goes on, or is complete, or broke a rule. */
 export type AssemblyEvent = "Incomplete" | "Message" | "Violation"
 
+const noBytes: Uint8Array = new Uint8Array(0)
+
 /** More than one typed array should be asked to hold. */
 const platformLimit = 0x7fff_ffff
 
 export class MessageAssembler {
-  /** Of the message that is complete. */
-  payload: Uint8Array = new Uint8Array(0)
   /** Of the message that goes on or is complete. */
   isBinary = false
   /** The complete message is text whose UTF-8 was validated as it came. */
   isValidated = false
   violation: Violation | undefined
 
+  #payload: Uint8Array = noBytes
   readonly #limit: number
   readonly #validate: boolean
   #collected: ByteAccumulator | undefined
@@ -48,6 +49,13 @@ export class MessageAssembler {
     this.#validate = options.utf8validateIncoming
   }
 
+  /** The payload of the complete message, once: it is not kept here. */
+  take(): Uint8Array {
+    const payload = this.#payload
+    this.#payload = noBytes
+    return payload
+  }
+
   /** Takes the data frame, or piece of one, that the decoder stands on. */
   accept(frame: FrameDecoder): AssemblyEvent {
     if (frame.isFirst) {
@@ -56,7 +64,7 @@ export class MessageAssembler {
       if (frame.isLast && frame.fin && frame.opcode !== Opcode.Continuation) {
         this.#open = false
         this.isValidated = false
-        this.payload = frame.payload
+        this.#payload = frame.payload
         return "Message"
       }
     }
@@ -91,7 +99,7 @@ export class MessageAssembler {
       this.#validator = undefined
       this.isValidated = true
     }
-    this.payload = collected.take()
+    this.#payload = collected.take()
     this.#collected = undefined
     return "Message"
   }

@@ -30,42 +30,45 @@ export const make = Effect.fnUntraced(function* (
   const { path = () => true } = options
   const isOurs = typeof path === "string" ? (requested: string) => requested === path : path
   const accepting = acceptor()
-  let isStopped = false
 
   const takeOver = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
     accepting.onTransport(fromSocket(socket), {
-      method: request.method ?? "",
-      target: request.url ?? "",
-      headers: pairs(request.rawHeaders),
+      // The request line as it came, so that it is judged like any other.
+      head: {
+        startLine: `${request.method} ${request.url} HTTP/${request.httpVersion}`,
+        headers: pairs(request.rawHeaders)
+      },
       rest: new Uint8Array(head)
     })
-  // Node asks for a listener before it treats a request as an upgrade.
-  const decline = (_request: IncomingMessage, socket: Duplex): void => {
-    if (server.listenerCount("upgrade") > 1) return
-    socket.on("error", () => {})
-    socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-  }
 
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      // Listeners cannot keep an event from one another: who is asked first decides.
-      const emit = server.emit
-      server.on("upgrade", decline)
-      server.emit = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
-        if (event !== "upgrade" || isStopped) return Reflect.apply(emit, server, [event, ...args])
-        const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer]
-        if (!isOurs((request.url ?? "").split("?", 1)[0]!))
-          return Reflect.apply(emit, server, [event, ...args])
-        takeOver(request, socket, head)
-        return true
+      // Listeners cannot keep an event from one another, so who is asked first decides.
+      const { emit } = server
+      let isMounted = true
+      const emitUnlessOurs = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+        if (isMounted && event === "upgrade") {
+          const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer] // as Node documents the event
+          if (isOurs(pathOf(request))) {
+            takeOver(request, socket, head)
+            return true
+          }
+        }
+        return Reflect.apply(emit, server, [event, ...args])
       }
-      return emit
-    }),
-    (emit) =>
-      Effect.sync(() => {
-        accepting.dropWaiting()
-        server.emit = emit
+      server.emit = emitUnlessOurs
+      server.on("upgrade", decline)
+      return () => {
+        isMounted = false
         server.off("upgrade", decline)
+        // Another mount may stand on this one: it then passes everything on.
+        if (server.emit === emitUnlessOurs) server.emit = emit
+      }
+    }),
+    (unmount) =>
+      Effect.sync(() => {
+        accepting.close()
+        unmount()
       })
   )
   yield* Effect.callback<void>((resume) => {
@@ -77,15 +80,24 @@ export const make = Effect.fnUntraced(function* (
   return TransportServer.of({
     address: boundAddress(server),
     accept: accepting.accept,
-    stop: Effect.sync(() => {
-      isStopped = true
-    })
+    // The HTTP server goes on accepting. What comes for a server that drains is answered 503.
+    stop: Effect.void
   })
 })
 
 /** The upgrade requests of an HTTP server as transports. */
 export const layer = (server: Server, options?: UpgradeOptions): Layer.Layer<TransportServer> =>
   Layer.effect(TransportServer, make(server, options))
+
+// Node asks for a listener before it treats a request as an upgrade. This one answers
+// what no mount has taken and nobody else listens for.
+const decline = function (this: Server, _request: IncomingMessage, socket: Duplex): void {
+  if (socket.writableEnded || this.listeners("upgrade").some((listener) => listener !== decline)) return
+  socket.on("error", () => {})
+  socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+}
+
+const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? ""
 
 const pairs = (rawHeaders: ReadonlyArray<string>): Array<readonly [string, string]> => {
   const headers: Array<readonly [string, string]> = []

@@ -33,6 +33,11 @@ class NodeTransport implements Transport {
   readonly #socket: Duplex
   #listener: TransportListener | undefined
   #error: Error | undefined
+  // Bytes were left behind by a write, and nobody was told yet that they are gone.
+  #isBehind = false
+  #isPaused = false
+  // The peer's end came while nobody was to be told.
+  #isEndUntold = false
 
   constructor(socket: Duplex) {
     this.#socket = socket
@@ -46,6 +51,11 @@ class NodeTransport implements Transport {
     // Always heard, or a reset before the first `listen` would be thrown.
     socket.on("error", (error) => {
       this.#error = error
+    })
+    // A socket without unread bytes ends also while it is paused.
+    socket.on("end", () => {
+      this.#isEndUntold = true
+      this.#tellEnd()
     })
     socket.on("close", () => this.#listener?.onClose(this.#error))
   }
@@ -64,29 +74,44 @@ class NodeTransport implements Transport {
         // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
         this.#listener?.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
       })
-      this.#socket.on("end", () => this.#listener?.onEnd())
-      this.#socket.on("drain", () => this.#listener?.onDrain())
     }
   }
 
   pause(): void {
+    this.#isPaused = true
     this.#socket.pause()
   }
 
   resume(): void {
+    this.#isPaused = false
     this.#socket.resume()
+    if (this.#isEndUntold) queueMicrotask(() => this.#tellEnd())
+  }
+
+  #tellEnd(): void {
+    if (!this.#isEndUntold || this.#isPaused || this.#listener === undefined) return
+    this.#isEndUntold = false
+    this.#listener.onEnd()
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): void {
     const socket = this.#socket
     if (!socket.writable) return
     if (chunks.length === 1) {
-      socket.write(chunks[0])
-      return
+      socket.write(chunks[0], this.#onWritten)
+    } else {
+      socket.cork()
+      for (const chunk of chunks) socket.write(chunk, this.#onWritten)
+      socket.uncork()
     }
-    socket.cork()
-    for (const chunk of chunks) socket.write(chunk)
-    socket.uncork()
+    if (socket.writableLength > 0) this.#isBehind = true
+  }
+
+  // Node's "drain" comes only after more than its own high-water mark.
+  readonly #onWritten = (): void => {
+    if (!this.#isBehind || this.#socket.writableLength > 0) return
+    this.#isBehind = false
+    this.#listener?.onDrain()
   }
 
   end(): void {

@@ -32,14 +32,18 @@ const openSocket = (target: TransportTarget, tls: TlsOptions): Effect.Effect<Net
   Effect.callback<Net.Socket, TransportError>((resume) => {
     const { host, port, secure, socketPath } = target
     const address = socketPath === undefined ? { host, port } : { path: socketPath }
-    const socket = secure
-      ? Tls.connect({ ...sni(host), ...tls, ...address, ...halfOpen })
-      : Net.connect({ ...address, ...halfOpen })
-    const onError = (cause: Error) => {
-      const where = socketPath ?? `${host}, port ${port}`
-      resume(
-        Effect.fail(new TransportError({ message: `cannot connect to ${where}: ${cause.message}`, cause }))
-      )
+    const where = socketPath ?? `${host}, port ${port}`
+    const onError = (cause: unknown) => {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      resume(Effect.fail(new TransportError({ message: `cannot connect to ${where}: ${why}`, cause })))
+    }
+    let socket: Net.Socket
+    try {
+      socket = secure
+        ? Tls.connect({ ...sni(host), ...tls, ...address, ...halfOpen })
+        : Net.connect({ ...address, ...halfOpen })
+    } catch (cause) {
+      return onError(cause) // a certificate that cannot be read
     }
     socket.once("error", onError)
     socket.once(secure ? "secureConnect" : "connect", () => {

@@ -51,9 +51,12 @@ const listening = Effect.fnUntraced(function* (
   options: ListenOptions
 ): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
   const accepting = acceptor()
-  const server = yield* Effect.acquireRelease(Effect.sync(createServer), (server) =>
+  const failure = (cause: unknown) =>
+    new TransportError({ message: `cannot listen on ${describe(options)}`, cause })
+  // A certificate that cannot be read is thrown.
+  const server = yield* Effect.acquireRelease(Effect.try({ try: createServer, catch: failure }), (server) =>
     Effect.callback<void>((resume) => {
-      accepting.dropWaiting()
+      accepting.close()
       if (server.listening) server.close(() => resume(Effect.void))
       else resume(Effect.void)
     })
@@ -62,10 +65,13 @@ const listening = Effect.fnUntraced(function* (
   // A client that fails its TLS handshake is its own affair.
   server.on("tlsClientError", (_error, socket: Net.Socket) => socket.destroy())
   yield* Effect.callback<void, TransportError>((resume) => {
-    server.once("error", (cause) =>
-      resume(Effect.fail(new TransportError({ message: `cannot listen on ${describe(options)}`, cause })))
-    )
-    server.listen(options, () => resume(Effect.void))
+    const fail = (cause: unknown) => resume(Effect.fail(failure(cause)))
+    server.once("error", fail)
+    try {
+      server.listen(options, () => resume(Effect.void))
+    } catch (cause) {
+      fail(cause) // a port that cannot be
+    }
   })
   // Running out of file descriptors, for example: the connection is lost, the server goes on.
   server.on("error", (error) => Effect.runFork(Effect.logWarning("server error", error)))

@@ -22,6 +22,7 @@ import {
   fromHandshake,
   toLines
 } from "../handshake/ConnectionRequest.ts"
+import type { HttpHead } from "../handshake/HttpHead.ts"
 import { type HandshakeRequest, parseRequestLine, type Rejection } from "../handshake/Request.ts"
 import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -61,7 +62,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
   )
   return yield* Effect.raceFirst(open(handshake), timeUp).pipe(
     Effect.catch((refusal) => refuse(refusal, handshake)),
-    Effect.onInterrupt(() => Effect.sync(() => handshake.transport.abort()))
+    Effect.onError(() => Effect.sync(() => handshake.transport.abort()))
   )
 })
 
@@ -71,7 +72,10 @@ const open = Effect.fnUntraced(function* <R>(
   const { request, rest } = yield* readRequest(options)
   const connectionRequest = fromHandshake(request, options.transport.peer)
   const accepted = yield* decide(connectionRequest, options.onConnect)
-  return yield* accept({ ...options, request, connectionRequest, accepted, rest })
+  return yield* accept({ ...options, request, connectionRequest, accepted, rest }).pipe(
+    // The application's headers may be anything at run time, and services can be replaced.
+    Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("accepting the connection died", cause))
+  )
 })
 
 /** Reads the request, and answers what is none. */
@@ -85,31 +89,34 @@ const readRequest = Effect.fnUntraced(function* ({
   Handshake
 > {
   const handshake = yield* Handshake
-  const { rest, ...input } = received ?? (yield* readInput(transport, options))
-  const parsed = handshake.parseRequest(input, options)
+  const { head, rest } = received ?? (yield* readRequestHead(transport, options))
+  if (head.headers.length > options.maxHandshakeHeaders || sizeOf(head) > options.maxHandshakeSize) {
+    return yield* headTooLarge("too many or too large headers")
+  }
+  const line = parseRequestLine(head.startLine)
+  if (Result.isFailure(line)) return yield* fromRejection(line.failure)
+  const parsed = handshake.parseRequest({ ...line.success, headers: head.headers }, options)
   if (Result.isSuccess(parsed)) return { request: parsed.success, rest }
   const refusal: Refusal =
     options.webStatus && parsed.failure.status === 426 ? "StatusPage" : fromRejection(parsed.failure)
   return yield* Effect.fail(refusal)
 })
 
-const readInput = Effect.fnUntraced(function* (
+const readRequestHead = (
   transport: Transport,
   options: ServerOptions
-): Effect.fn.Return<ReceivedRequest, Refusal> {
-  const { head, rest } = yield* readHead(transport, options).pipe(
-    Effect.mapError((failure): Refusal => {
-      if (failure._tag === "Ended") return "Gone"
-      const { kind, message } = failure.error
-      return kind === "Malformed"
-        ? ConnectionDeny.badRequest({ body: message })
-        : new ConnectionDeny({ status: 431, body: message })
-    })
-  )
-  const line = parseRequestLine(head.startLine)
-  if (Result.isFailure(line)) return yield* fromRejection(line.failure)
-  return { ...line.success, headers: head.headers, rest }
-})
+): Effect.Effect<ReceivedRequest, Refusal> =>
+  Effect.mapError(readHead(transport, options), (failure) => {
+    if (failure._tag === "Ended") return "Gone"
+    const { kind, message } = failure.error
+    return kind === "Malformed" ? ConnectionDeny.badRequest({ body: message }) : headTooLarge(message)
+  })
+
+const headTooLarge = (message: string): ConnectionDeny => new ConnectionDeny({ status: 431, body: message })
+
+/** Bytes of a head on the wire: a line end after each line, and a colon and a space in each header. */
+const sizeOf = ({ headers, startLine }: HttpHead): number =>
+  headers.reduce((size, [name, value]) => size + name.length + value.length + 4, startLine.length + 4)
 
 const fromRejection = ({ headers, reason, status }: Rejection): ConnectionDeny =>
   new ConnectionDeny({ status, headers: Object.fromEntries(headers), body: reason })
@@ -167,7 +174,6 @@ const accept = Effect.fnUntraced(function* ({
   if (Result.isFailure(response))
     return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
 
-  transport.write([response.success])
   const codec = (yield* Framing).make({
     ...options,
     masking: options.requireMaskedClientFrames ? "required" : "either",
@@ -181,7 +187,6 @@ const accept = Effect.fnUntraced(function* ({
     options,
     context: yield* Effect.context<Timeouts>()
   })
-  core.start(rest)
   const channel = WebSocketChannel.make(core, {
     role: "server",
     subprotocol,
@@ -192,6 +197,8 @@ const accept = Effect.fnUntraced(function* ({
     request: connectionRequest,
     response: undefined
   })
+  transport.write([response.success])
+  core.start(rest)
   return { core, channel }
 })
 

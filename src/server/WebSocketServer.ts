@@ -33,7 +33,7 @@ export interface Handlers<E = never, R = never, RC = never> {
   /**
    * Serves an open connection, in the connection's scope. When it succeeds, the
    * connection is closed with 1000; when it fails or dies, with 1011, and the cause
-   * is logged.
+   * is logged. It should end when the connection has: `drain` waits for it.
    */
   readonly onOpen: (channel: Channel) => Effect.Effect<unknown, E, R>
 }
@@ -58,10 +58,10 @@ export class WebSocketServer extends Context.Service<
     /** The number of open connections. */
     readonly connections: Effect.Effect<number>
     /**
-     * Serves connections until the scope closes, which drains the server. See
-     * {@link serve} for the layer.
+     * Serves connections until the scope closes, which drains the server: it is
+     * served once. See {@link serve} for the layer.
      */
-    readonly serve: <E, R, RC>(
+    readonly serve: <E = never, R = never, RC = never>(
       handlers: Handlers<E, R, RC>
     ) => Effect.Effect<void, never, Requirements<R, RC> | Scope.Scope>
     /**
@@ -123,6 +123,10 @@ export const make = Effect.fnUntraced(function* (
   const fibers = new Map<Served, Fiber.Fiber<void>>()
   let isDraining = false
 
+  const refuseIfDraining = Effect.suspend(() =>
+    isDraining ? Effect.fail(ConnectionDeny.serviceUnavailable()) : Effect.void
+  )
+
   const serveConnection = <E, R, RC>(
     handlers: Handlers<E, R, RC>,
     handshake: Pick<ServerHandshake.ServerHandshake<RC>, "transport" | "received">,
@@ -134,28 +138,37 @@ export const make = Effect.fnUntraced(function* (
         options,
         onConnect: (request) => {
           served.isRequested = true
-          if (isDraining) return Effect.fail(ConnectionDeny.serviceUnavailable())
-          return handlers.onConnect?.(request) ?? Effect.succeed(undefined)
+          return refuseIfDraining.pipe(
+            Effect.flatMap(() => handlers.onConnect?.(request) ?? Effect.void),
+            Effect.tap(refuseIfDraining)
+          )
         }
       })
       if (opened === undefined) return
       served.core = opened.core
       if (isDraining) opened.core.closeUnsafe(goingAway, "")
       yield* runHandler(handlers.onOpen, opened)
-    }).pipe(Effect.scoped)
+    }).pipe(
+      Effect.scoped,
+      Effect.catchCauseIf(Cause.hasDies, (cause) => Effect.logError("a connection died", cause))
+    )
 
   const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
     isDraining = true
     yield* transports.stop
-    const all = [...fibers.values()]
+    const all: Array<Fiber.Fiber<void>> = []
     for (const [{ core, isRequested }, fiber] of fibers) {
-      if (core !== undefined) core.closeUnsafe(goingAway, "")
-      else if (!isRequested) fiber.interruptUnsafe()
+      // Who has not asked for anything yet is dropped, and is none of the connections that are counted.
+      if (core === undefined && !isRequested) fiber.interruptUnsafe()
+      else all.push(fiber)
+      core?.closeUnsafe(goingAway, "")
     }
     const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit)
     if (Option.isSome(ended)) return { finished: all.length, dropped: 0 }
+    // Their transports are dropped now; what a handler does not let be interrupted is not waited for.
     const late = all.filter((fiber) => fiber.pollUnsafe() === undefined)
-    yield* Fiber.interruptAll(late)
+    for (const { core } of fibers.keys()) core?.abort()
+    for (const fiber of late) fiber.interruptUnsafe()
     return { finished: all.length - late.length, dropped: late.length }
   })
 
@@ -163,7 +176,7 @@ export const make = Effect.fnUntraced(function* (
     address: transports.address,
     connections: Effect.sync(() => {
       let open = 0
-      for (const { core } of fibers.keys()) if (core !== undefined) open++
+      for (const { core } of fibers.keys()) if (core?.isClosed === false) open++
       return open
     }),
     drain,

@@ -15,15 +15,19 @@ export const acceptor = () => {
     accept: (onTransport: OnTransport): Effect.Effect<void, never, Scope.Scope> =>
       Effect.acquireRelease(
         Effect.sync(() => {
+          const before = current
           current = onTransport
           for (const [transport, request] of waiting.splice(0)) onTransport(transport, request)
+          return before
         }),
-        () =>
+        (before) =>
           Effect.sync(() => {
-            current = keep
+            if (current === onTransport) current = before
           })
       ),
-    dropWaiting: (): void => {
+    /** Drops what waits, and whatever still comes. */
+    close: (): void => {
+      current = (transport) => transport.abort()
       for (const [transport] of waiting.splice(0)) transport.abort()
     }
   }

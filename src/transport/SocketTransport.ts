@@ -29,6 +29,7 @@ export const fromSocket = Effect.fnUntraced(function* (
   let listener: TransportListener | undefined
   let queued: Array<Uint8Array> = []
   let bufferedAmount = 0
+  let isPaused = true
   let isWriting = false
   let isEnding = false
   let isReadEnd = false
@@ -49,17 +50,20 @@ export const fromSocket = Effect.fnUntraced(function* (
   const hand = (chunk: Uint8Array) =>
     reading.whenOpen(Effect.sync(() => listener?.onData(new Uint8Array(chunk))))
 
+  const endReading = (): void => {
+    isReadEnd = true
+    listener?.onEnd()
+    if (isWriteEnd) close(undefined)
+  }
+
   const reader: Fiber.Fiber<void> = run(
     reading.whenOpen(pull).pipe(
       Effect.flatMap((chunks) => Effect.forEach(chunks, hand, { discard: true })),
       Effect.forever,
       Effect.catch(({ reason }) =>
-        Effect.sync(() => {
-          if (reason._tag !== "SocketCloseError" || reason.code !== 1000) return close(reason)
-          isReadEnd = true
-          listener?.onEnd()
-          if (isWriteEnd) close(undefined)
-        })
+        reason._tag === "SocketCloseError" && reason.code === 1000
+          ? reading.whenOpen(Effect.sync(endReading))
+          : Effect.sync(() => close(reason))
       )
     )
   )
@@ -72,24 +76,25 @@ export const fromSocket = Effect.fnUntraced(function* (
     })
   )
 
-  const writeQueued: Effect.Effect<void> = Effect.suspend(() => {
-    const [first, ...others] = queued
-    if (first === undefined) {
-      isWriting = false
-      return isEnding ? endWriting : Effect.sync(() => listener?.onDrain())
-    }
-    const chunks: NonEmptyReadonlyArray<Uint8Array> = [first, ...others]
-    queued = []
-    return Effect.flatMap(writer.writeAll(chunks), () => {
+  const writeQueued = Effect.gen(function* () {
+    while (!isClosed) {
+      const [first, ...others] = queued
+      if (first === undefined) break
+      const chunks: NonEmptyReadonlyArray<Uint8Array> = [first, ...others]
+      queued = []
+      yield* writer.writeAll(chunks)
       for (const chunk of chunks) bufferedAmount -= chunk.length
-      return writeQueued
-    }).pipe(Effect.catch((error) => Effect.sync(() => close(error))))
-  })
+    }
+    isWriting = false
+    if (isEnding) yield* endWriting
+    else if (!isClosed) listener?.onDrain()
+  }).pipe(Effect.catch((error) => Effect.sync(() => close(error))))
 
   const startWriting = (): void => {
     if (isWriting || isClosed) return
     isWriting = true
-    run(writeQueued)
+    // A writer that takes everything at once must not be told of within this call.
+    queueMicrotask(() => run(writeQueued))
   }
 
   yield* Effect.addFinalizer(() => Effect.sync(() => close(undefined)))
@@ -105,8 +110,17 @@ export const fromSocket = Effect.fnUntraced(function* (
       listener = next
       if (isClosed) queueMicrotask(() => next.onClose(closeCause))
     },
-    pause: () => void reading.closeUnsafe(),
-    resume: () => void reading.openUnsafe(),
+    pause: () => {
+      isPaused = true
+      reading.closeUnsafe()
+    },
+    resume: () => {
+      isPaused = false
+      // What waits must not be handed over within this call.
+      queueMicrotask(() => {
+        if (!isPaused) reading.openUnsafe()
+      })
+    },
     write: (chunks) => {
       if (isClosed || isEnding) return
       for (const chunk of chunks) {

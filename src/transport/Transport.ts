@@ -11,6 +11,7 @@ import type * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { HttpHead } from "../handshake/HttpHead.ts"
 
 /** What a transport tells its owner. No call is made from within a call on the transport. */
 export interface TransportListener {
@@ -81,13 +82,10 @@ export class TransportClient extends Context.Service<
   }
 >()("effect-websocket/transport/TransportClient") {}
 
-/** An opening request that was read before the transport was handed over, by an HTTP server. */
+/** The head of an opening request that an HTTP server read before it handed the transport over. */
 export interface ReceivedRequest {
-  readonly method: string
-  /** The request target as received. */
-  readonly target: string
-  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
-  /** Bytes that came after the request's head. */
+  readonly head: HttpHead
+  /** Bytes that came after the head. */
   readonly rest: Uint8Array
 }
 

@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { open, roles, type Session, settle } from "../support/apiSession.ts"
+import { recordLog } from "../support/bothEnds.ts"
 import { concat, Opcode, toHex, utf8 } from "../support/rawFrames.ts"
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8")
@@ -149,6 +150,67 @@ describe.each(roles)("onPing of a %s", (role) => {
     })
   )
 
+  it.effect("a handler gets the pings that come from now on: earlier ones have been answered", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      peer.send(peer.ping("early"))
+      assert.strictEqual(yield* peer.read, `pong ${toHex(utf8("early"))}`)
+      const seen: Array<string> = []
+      yield* channel.onPing((payload) => Effect.sync(() => void seen.push(text(payload))))
+      peer.send(peer.ping("late"))
+      yield* settle
+      assert.deepStrictEqual(seen, ["late"])
+    })
+  )
+
+  it.effect("several handlers get every ping, and the automatic pong is back when the last has gone", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      const seen: Array<string> = []
+      const handler = (name: string) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const record = (payload: Uint8Array) =>
+            Effect.sync(() => void seen.push(`${name} ${text(payload)}`))
+          yield* Scope.provide(channel.onPing(record), scope)
+          return Scope.close(scope, Exit.void)
+        })
+      const endOne = yield* handler("one")
+      const endTwo = yield* handler("two")
+      peer.send(peer.ping("1"))
+      yield* settle
+      assert.sameMembers(seen, ["one 1", "two 1"])
+      yield* endOne
+      peer.send(peer.ping("2"))
+      yield* settle
+      assert.deepStrictEqual(seen.slice(2), ["two 2"])
+      yield* endTwo
+      peer.send(peer.ping("3"))
+      assert.strictEqual(yield* peer.read, "pong 33", "the first pong of all")
+    })
+  )
+
+  it.effect("a handler does not take the pings from those who read them", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      yield* channel.onPing(() => Effect.void)
+      peer.send(peer.ping("1"))
+      const [ping] = yield* Stream.runCollect(Stream.take(channel.pings, 1))
+      assert.strictEqual(ping && text(ping), "1")
+    })
+  )
+
+  it.effect("a handler that dies closes the connection with 1011, and is in the log", () => {
+    const log = recordLog()
+    return Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      yield* channel.onPing(() => Effect.die(new Error("broken")))
+      peer.send(peer.ping("1"))
+      assert.strictEqual(yield* peer.read, "close 1011")
+      assert.deepStrictEqual(log.lines, ["Error a handler died: broken"])
+    }).pipe(Effect.provide(log.layer))
+  })
+
   it.effect("a handler that never ends holds back neither messages nor the closing handshake", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)
@@ -159,6 +221,38 @@ describe.each(roles)("onPing of a %s", (role) => {
       assert.strictEqual(yield* peer.read, "close 1000")
     })
   )
+})
+
+describe.each(roles)("onPong of a %s", (role) => {
+  it.effect("gets the pongs until its scope ends, those that wait first", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      peer.send(peer.pong("early"))
+      yield* settle
+      const scope = yield* Scope.make()
+      const seen: Array<string> = []
+      const record = (payload: Uint8Array) => Effect.sync(() => void seen.push(text(payload)))
+      yield* Scope.provide(channel.onPong(record), scope)
+      peer.send(peer.pong("late"))
+      yield* settle
+      assert.deepStrictEqual(seen, ["early", "late"])
+      yield* Scope.close(scope, Exit.void)
+      peer.send(peer.pong("later"))
+      yield* settle
+      assert.deepStrictEqual(seen, ["early", "late"])
+    })
+  )
+
+  it.effect("that dies closes the connection with 1011, and is in the log", () => {
+    const log = recordLog()
+    return Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      yield* channel.onPong(() => Effect.die(new Error("broken")))
+      peer.send(peer.pong("1"))
+      assert.strictEqual(yield* peer.read, "close 1011")
+      assert.deepStrictEqual(log.lines, ["Error a handler died: broken"])
+    }).pipe(Effect.provide(log.layer))
+  })
 })
 
 /** Pings without reading anything, each in a write of its own. */

@@ -140,14 +140,24 @@ describe.each(roles)("callbacks on a %s's channel", (role) => {
     })
   )
 
-  it.effect("a callback's failure is the failure of all", () =>
+  it.effect("a callback's failure closes with 1011, is told to onClose, and is the failure of all", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)
+      const told: Array<unknown> = []
       const serving = yield* Effect.forkChild(
-        Effect.exit(WebSocketChannel.handle({ onMessage: () => Effect.fail("refused") })(channel))
+        Effect.exit(
+          WebSocketChannel.handle({
+            onMessage: () => Effect.fail("refused"),
+            onClose: (...end) => Effect.sync(() => void told.push(end))
+          })(channel)
+        )
       )
       peer.send(peer.text("a"))
+      assert.match(yield* peer.read, /^close 1011/)
+      peer.send(peer.close(1000))
+      peer.finish()
       assert.deepStrictEqual(yield* Fiber.join(serving), Exit.fail("refused"))
+      assert.deepStrictEqual(told, [[true, 1000, ""]])
     })
   )
 })

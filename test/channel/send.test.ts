@@ -374,7 +374,10 @@ describe.each(roles)("back pressure on what a %s sends", (role) => {
 
 describe.each(roles)("sending on a closed connection, as a %s", (role) => {
   const calls: ReadonlyArray<
-    readonly [string, (channel: WebSocketChannel.Channel) => Effect.Effect<void, WebSocketError.WebSocketError>]
+    readonly [
+      string,
+      (channel: WebSocketChannel.Channel) => Effect.Effect<void, WebSocketError.WebSocketError>
+    ]
   > = [
     ["send", (channel) => channel.send("late")],
     ["send of bytes", (channel) => channel.send({ payload: hex("6869"), isBinary: false })],

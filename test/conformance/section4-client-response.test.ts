@@ -400,9 +400,7 @@ describe("RFC 6455 section 4.1: openHandshakeTimeout -> HandshakeTimeout", () =>
   const parts: ReadonlyArray<readonly [rule: string, part: (key: string) => string]> = [
     ["no response", () => ""],
     ["half a response", (key) => responseHead(key).slice(0, 60)],
-    ["a 101 but for its last byte", (key) => responseHead(key).slice(0, -1)],
-    ["half the body of a refusal", () => "HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nabc"],
-    ["an endless body", () => "HTTP/1.1 403 Forbidden\r\n\r\nabc"]
+    ["a 101 but for its last byte", (key) => responseHead(key).slice(0, -1)]
   ]
   for (const [rule, part] of parts) {
     it.effect(`${rule} in time; the transport is dropped`, () =>
@@ -414,6 +412,27 @@ describe("RFC 6455 section 4.1: openHandshakeTimeout -> HandshakeTimeout", () =>
         yield* TestClock.adjust("1 millis")
         const result = yield* Fiber.join(connecting)
         assert.strictEqual(Result.isFailure(result) && result.failure.reason._tag, "HandshakeTimeout")
+        assert.deepStrictEqual(yield* peer.rest, { frames: [], end: "drop" })
+      })
+    )
+  }
+
+  const bodies: ReadonlyArray<readonly [rule: string, refusal: string]> = [
+    ["half the body of a refusal", "HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nabc"],
+    ["an endless body", "HTTP/1.1 403 Forbidden\r\n\r\nabc"]
+  ]
+  for (const [rule, refusal] of bodies) {
+    it.effect(`${rule} is awaited for closeHandshakeTimeout, then the refusal tells what came`, () =>
+      Effect.gen(function* () {
+        const { connecting, peer } = yield* pending({ options: { closeHandshakeTimeout: "2 seconds" } })
+        peer.send(refusal)
+        yield* TestClock.adjust("1999 millis")
+        assert.isUndefined(connecting.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        const result = yield* Fiber.join(connecting)
+        assert.isTrue(Result.isFailure(result))
+        if (Result.isSuccess(result)) return
+        assert.containsSubset(result.failure.reason, { _tag: "Rejected", status: 403, body: "abc" })
         assert.deepStrictEqual(yield* peer.rest, { frames: [], end: "drop" })
       })
     )

@@ -162,16 +162,18 @@ describe("RFC 6455 section 8.1: text that is not UTF-8 fails the connection with
 
   itBothRoles("also for an application that reads texts as bytes", (role) =>
     Effect.gen(function* () {
-      for (const [bytes, fin] of [
-        ["80", true],
-        ["e2 82", true],
-        ["80", false]
-      ] as const) {
+      const ways: ReadonlyArray<(peer: RawPeer) => ReadonlyArray<Uint8Array>> = [
+        (peer) => [peer.text(hex("80"))],
+        (peer) => [peer.text(hex("e2 82"))],
+        (peer) => [peer.text(hex("80"), { fin: false })],
+        (peer) => [peer.text(hex("e2 82"), { fin: false }), peer.continuation("")]
+      ]
+      for (const bytes of ways) {
         const { channel, peer } = yield* open(role, { failByDrop: false })
         const reading = yield* Effect.forkChild(Effect.flip(Stream.runDrain(channel.incoming)), {
           startImmediately: true
         })
-        peer.send(peer.text(hex(bytes), { fin }))
+        peer.send(...bytes(peer))
         assert.match((yield* peer.rest).frames.join(), /^close 1007/)
         peer.finish()
         assert.strictEqual((yield* Fiber.join(reading)).reason._tag, "InvalidPayload")

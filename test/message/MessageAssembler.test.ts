@@ -47,7 +47,8 @@ const assemble = (options: Partial<MessageAssemblerOptions>, chunks: Iterable<Ui
       const event = assembler.accept(decoder)
       if (event === "Violation") return { messages, violation: assembler.violation, consumed }
       if (event === "Incomplete") continue
-      const { isBinary, isValidated, payload } = assembler
+      const { isBinary, isValidated } = assembler
+      const payload = assembler.take()
       messages.push({ isBinary, isValidated, payload })
     }
   }

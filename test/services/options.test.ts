@@ -6,7 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { ClientOptions, ServerOptions } from "effect-websocket"
+import { ClientOptions, type Options, ServerOptions } from "effect-websocket"
 import { WebSocketTest } from "effect-websocket/testing"
 
 const MiB = 1024 * 1024
@@ -40,7 +40,7 @@ const hardened = {
 const sides = [
   {
     name: "ServerOptions",
-    decode: (input: object) => ServerOptions.decode(input),
+    decode: (input: object): Result.Result<object, Options.InvalidOptions> => ServerOptions.decode(input),
     hardened: ServerOptions.hardened,
     defaults: {
       ...common,
@@ -53,7 +53,7 @@ const sides = [
   },
   {
     name: "ClientOptions",
-    decode: (input: object) => ClientOptions.decode(input),
+    decode: (input: object): Result.Result<object, Options.InvalidOptions> => ClientOptions.decode(input),
     hardened: ClientOptions.hardened,
     defaults: { ...common, acceptMaskedServerFrames: false, maskClientFrames: true },
     presets: hardened

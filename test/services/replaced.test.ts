@@ -21,7 +21,7 @@ import {
 import { InMemoryNetwork, InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
 
 /** Server and client in memory, with one of the protocol's services replaced. */
-const replacing = <Service extends Protocol.Protocol, R = never>(mock: Layer.Layer<Service, never, R>) =>
+const replacing = <Service extends Protocol.Protocol>(mock: Layer.Layer<Service>) =>
   WebSocketTest.layerNoProtocol({ client: { failByDrop: false } }).pipe(
     Layer.provide(mock),
     Layer.provide(Protocol.layer)

@@ -179,8 +179,13 @@ export const rawServer = Effect.fnUntraced(function* (onConnection: (socket: Net
     sockets.add(socket)
     onConnection(socket)
   })
-  yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => void socket.destroy())))
-  return yield* listening(server)
+  const port = yield* listening(server)
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+  )
+  return port
 })
 
 /** Listens on any free port until the scope closes; waits for all connections then. */

@@ -10,7 +10,10 @@ import { record } from "../support/nodeRecorder.ts"
 
 const transport = Effect.map(InMemoryTransport.makePair(), ({ server }) => server)
 
-const request: Transport.ReceivedRequest = { method: "GET", target: "/", headers: [], rest: new Uint8Array() }
+const request: Transport.ReceivedRequest = {
+  head: { startLine: "GET / HTTP/1.1", headers: [] },
+  rest: new Uint8Array()
+}
 
 describe("acceptor", () => {
   it.effect("what came before `accept` is handed over first, in order, with its request", () =>
@@ -22,14 +25,11 @@ describe("acceptor", () => {
       const accepted: Array<unknown> = []
       yield* accept((transport, request) => void accepted.push([transport, request]))
       onTransport(third, undefined)
-      assert.deepStrictEqual(
-        accepted.map((entry) => entry),
-        [
-          [first, undefined],
-          [second, request],
-          [third, undefined]
-        ]
-      )
+      assert.deepStrictEqual(accepted, [
+        [first, undefined],
+        [second, request],
+        [third, undefined]
+      ])
     })
   )
 
@@ -55,15 +55,17 @@ describe("acceptor", () => {
     })
   )
 
-  it.effect("dropWaiting aborts what nobody has accepted", () =>
+  it.effect("`close` drops what nobody has accepted, and whatever still comes", () =>
     Effect.gen(function* () {
-      const { client, server } = yield* InMemoryTransport.makePair()
-      const atClient = record(client)
-      const { accept, dropWaiting, onTransport } = acceptor()
-      onTransport(server, undefined)
-      dropWaiting()
+      const [waiting, late] = yield* Effect.all([InMemoryTransport.makePair(), InMemoryTransport.makePair()])
+      const atWaiting = record(waiting.client)
+      const atLate = record(late.client)
+      const { accept, close, onTransport } = acceptor()
+      onTransport(waiting.server, undefined)
+      close()
+      onTransport(late.server, undefined)
       yield* settle
-      assert.deepStrictEqual(atClient.told, ["failure"])
+      assert.deepStrictEqual([atWaiting.told, atLate.told], [["failure"], ["failure"]])
       const accepted: Array<Transport.Transport> = []
       yield* accept((transport) => void accepted.push(transport))
       assert.strictEqual(accepted.length, 0)

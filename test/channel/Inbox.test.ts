@@ -1,0 +1,62 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { Inbox } from "../../src/channel/Inbox.ts"
+import { EncodedText } from "../../src/message/Message.ts"
+
+const noop = (): void => {}
+
+describe("Inbox", () => {
+  it("counts what a message keeps in memory: its text, or the whole buffer it is a view of, once", () => {
+    const inbox = new Inbox(noop)
+    inbox.push("a".repeat(1000))
+    const text = inbox.size
+    assert.isAtLeast(text, 1000)
+    const chunk = new Uint8Array(65_536)
+    inbox.push(chunk.subarray(0, 1))
+    const first = inbox.size - text
+    assert.isAtLeast(first, 65_536)
+    inbox.push(new EncodedText(chunk.subarray(1, 2)))
+    assert.isBelow(inbox.size - text - first, 1000)
+    assert.isAbove(inbox.size, text + first, "an empty message is not for nothing")
+  })
+
+  it.effect("gives all that waits to a pull, one message to a receive, in order", () =>
+    Effect.gen(function* () {
+      let emptied = 0
+      const inbox = new Inbox(() => void emptied++)
+      for (const message of ["a", "b", "c"]) inbox.push(message)
+      assert.strictEqual(yield* inbox.receive, "a")
+      assert.strictEqual(emptied, 0)
+      assert.deepStrictEqual(yield* inbox.pull, ["b", "c"])
+      assert.strictEqual(emptied, 1)
+      assert.strictEqual(inbox.size, 0)
+    })
+  )
+
+  it.effect("serves those who wait in turn, and forgets who has gone", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox(noop)
+      const gone = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
+      const first = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
+      const second = yield* Effect.forkChild(inbox.pull, { startImmediately: true })
+      yield* Fiber.interrupt(gone)
+      for (const message of ["a", "b", "c"]) inbox.push(message)
+      inbox.deliver()
+      assert.strictEqual(yield* Fiber.join(first), "a")
+      assert.deepStrictEqual(yield* Fiber.join(second), ["b", "c"])
+    })
+  )
+
+  it.effect("delivers what waits before the end, and the end to everyone from then on", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox(noop)
+      inbox.push("a")
+      inbox.end(() => Cause.done())
+      assert.deepStrictEqual(yield* inbox.pull, ["a"])
+      assert.strictEqual((yield* Effect.flip(inbox.pull))._tag, "Done")
+      assert.strictEqual((yield* Effect.flip(inbox.receive))._tag, "Done")
+    })
+  )
+})

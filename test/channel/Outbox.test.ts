@@ -1,0 +1,57 @@
+import { assert, describe, it } from "@effect/vitest"
+import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
+import { Outbox } from "../../src/channel/Outbox.ts"
+import { FrameWriter } from "../../src/frame/FrameWriter.ts"
+import type { Transport } from "../../src/transport/Transport.ts"
+
+/** A transport that holds what it is given until it is told to let go. */
+const holding = () => {
+  const writes: Array<Uint8Array> = []
+  const transport: Transport = {
+    peer: undefined,
+    local: undefined,
+    tls: undefined,
+    bufferedAmount: 0,
+    listen: () => {},
+    pause: () => {},
+    resume: () => {},
+    write: (chunks) => {
+      writes.push(...chunks)
+      Object.assign(transport, { bufferedAmount: chunks.reduce((sum, { length }) => sum + length, 0) })
+    },
+    end: () => {},
+    abort: () => {},
+    setNoDelay: () => {}
+  }
+  return { transport, writes, release: () => Object.assign(transport, { bufferedAmount: 0 }) }
+}
+
+describe("Outbox", () => {
+  it("keeps little more than the bytes that wait for a peer that does not read", () => {
+    const pool = new SlabPool()
+    const { release, transport, writes } = holding()
+    const outgoing = new OutgoingBytes(pool)
+    const outbox = new Outbox(outgoing, transport, 1024 * 1024)
+    const stalled = new FrameWriter(outgoing, { nextMaskingKey: undefined, applyMask: true })
+    const elsewhere = new OutgoingBytes(pool)
+    const busy = new FrameWriter(elsewhere, { nextMaskingKey: undefined, applyMask: true })
+    for (let i = 0; i < 1000; i++) {
+      stalled.write(2, true, new Uint8Array(10))
+      outbox.flush()
+      // The other connections of the pool use up its slab.
+      for (let k = 0; k < 20; k++) busy.write(2, true, new Uint8Array(4000))
+      elsewhere.take()
+    }
+    assert.strictEqual(outbox.bufferedAmount, 12_000)
+    assert.lengthOf(writes, 1)
+    release()
+    outbox.flush()
+    const kept = new Set(writes.slice(1).map(({ buffer }) => buffer))
+    const bytes = [...kept].reduce((sum, { byteLength }) => sum + byteLength, 0)
+    assert.isBelow(bytes, 3 * 12_000)
+    assert.strictEqual(
+      writes.reduce((sum, { length }) => sum + length, 0),
+      12_000
+    )
+  })
+})

@@ -1,0 +1,242 @@
+import { Buffer } from "node:buffer"
+import * as Net from "node:net"
+import { Duplex, duplexPair } from "node:stream"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as NetAddress from "effect/net/NetAddress"
+import * as Queue from "effect/Queue"
+import type { Transport } from "effect-websocket"
+import { NodeTransport } from "effect-websocket/node"
+import { settle } from "../support/apiSession.ts"
+import { rawServer, rawTcp } from "../support/node.ts"
+import { latin1, record } from "../support/nodeRecorder.ts"
+
+const mebibyte = new Uint8Array(1_048_576).map((_, i) => i % 251)
+
+/** A transport on a TCP socket, and the raw socket at its other end. */
+const makePair = Effect.gen(function* () {
+  const accepted = yield* Queue.unbounded<Net.Socket>()
+  const port = yield* rawServer((socket) => Queue.offerUnsafe(accepted, socket))
+  const peer = yield* rawTcp(port, { allowHalfOpen: true })
+  const socket = yield* Queue.take(accepted)
+  return { peer, socket, transport: NodeTransport.fromSocket(socket) }
+})
+
+describe("NodeTransport", () => {
+  it.effect("reads and writes, in order", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      peer.send("hello")
+      yield* recorder.bytes(5)
+      assert.strictEqual(recorder.text, "hello")
+      assert.isFalse(recorder.chunks.some((chunk) => Buffer.isBuffer(chunk)))
+      transport.write([latin1("a")])
+      transport.write([latin1("b"), latin1("c")])
+      assert.strictEqual(yield* peer.reads("abc"), "abc")
+    })
+  )
+
+  it.effect("tells both addresses of TCP, and no TLS", () =>
+    Effect.gen(function* () {
+      const { socket, transport } = yield* makePair
+      const ip = NetAddress.ipv4Loopback
+      assert.deepStrictEqual(transport.peer, NetAddress.inetAddressUnsafe(ip, socket.remotePort ?? 0))
+      assert.deepStrictEqual(transport.local, NetAddress.inetAddressUnsafe(ip, socket.localPort ?? 0))
+      assert.isUndefined(transport.tls)
+    })
+  )
+
+  it("an IPv4 address mapped into IPv6 is told as IPv4", () => {
+    assert.deepStrictEqual(
+      NodeTransport.addressOf("::ffff:192.0.2.1", 80),
+      NodeTransport.addressOf("192.0.2.1", 80)
+    )
+  })
+
+  it.each([
+    [undefined, 80],
+    ["192.0.2.1", undefined],
+    ["no address", 80]
+  ])("there is no address in %s and %s", (address, port) => {
+    assert.isUndefined(NodeTransport.addressOf(address, port))
+  })
+
+  it.effect("a paused transport reads neither bytes nor the end", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      peer.send("a")
+      yield* recorder.bytes(1)
+      transport.pause()
+      peer.send("b")
+      peer.socket.end()
+      yield* settle
+      assert.deepStrictEqual([recorder.text, recorder.told], ["a", []])
+      transport.resume()
+      yield* recorder.hears("end")
+      assert.strictEqual(recorder.text, "ab")
+    })
+  )
+
+  it.effect("what the peer does not read is buffered, and drains when it does", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      peer.socket.pause()
+      const count = 32
+      for (let i = 0; i < count; i++) transport.write([mebibyte])
+      yield* settle
+      assert.isAbove(transport.bufferedAmount, 0)
+      assert.deepStrictEqual(recorder.told, [])
+      peer.socket.resume()
+      yield* recorder.hears("drain")
+      assert.strictEqual(transport.bufferedAmount, 0)
+    })
+  )
+
+  it.effect("an end is a half-close, and what is written after it is not sent", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      transport.write([latin1("last")])
+      transport.end()
+      transport.write([latin1("lost")])
+      assert.strictEqual(yield* peer.readAll, "last")
+      peer.send("late")
+      peer.socket.end()
+      yield* recorder.hears("close")
+      assert.strictEqual(recorder.text, "late")
+      assert.deepStrictEqual(recorder.told, ["end", "close"])
+    })
+  )
+
+  it.effect("an abort drops the socket at once, without a cause", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      transport.abort()
+      assert.deepStrictEqual(recorder.told, [])
+      yield* Effect.all([recorder.hears("close"), peer.readAll])
+      assert.deepStrictEqual(recorder.told, ["close"])
+    })
+  )
+
+  it.effect("a reset closes with Node's error, and a later listener is told again", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const recorder = record(transport)
+      if (peer.socket instanceof Net.Socket) peer.socket.resetAndDestroy()
+      yield* recorder.hears("failure")
+      assert.propertyVal(recorder.cause, "code", "ECONNRESET")
+      const late = record(transport)
+      assert.deepStrictEqual(late.told, [])
+      yield* late.hears("failure")
+      assert.strictEqual(late.cause, recorder.cause)
+    })
+  )
+
+  it.effect("a reset before anyone listens is told to who listens", () =>
+    Effect.gen(function* () {
+      const { peer, socket, transport } = yield* makePair
+      if (peer.socket instanceof Net.Socket) peer.socket.resetAndDestroy()
+      socket.resume()
+      yield* Effect.callback<void>((resume) => void socket.once("close", () => resume(Effect.void)))
+      const late = record(transport)
+      yield* late.hears("failure")
+      assert.propertyVal(late.cause, "code", "ECONNRESET")
+    })
+  )
+
+  it.effect("another listener takes over, and the one before hears no more", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const first = record(transport)
+      peer.send("a")
+      yield* first.bytes(1)
+      const second = record(transport)
+      peer.send("b")
+      yield* second.bytes(1)
+      peer.socket.end()
+      transport.end()
+      yield* second.hears("close")
+      assert.deepStrictEqual([first.text, first.told], ["a", []])
+      assert.deepStrictEqual([second.text, second.told], ["b", ["end", "close"]])
+    })
+  )
+
+  it("setNoDelay reaches the socket", () => {
+    class Spied extends Net.Socket {
+      readonly calls: Array<boolean | undefined> = []
+      override setNoDelay(noDelay?: boolean): this {
+        this.calls.push(noDelay)
+        return this
+      }
+    }
+    const socket = new Spied()
+    const transport = NodeTransport.fromSocket(socket)
+    transport.setNoDelay(true)
+    transport.setNoDelay(false)
+    assert.deepStrictEqual(socket.calls, [true, false])
+    socket.destroy()
+  })
+
+  it.effect("the socket's own timeout is taken off", () =>
+    Effect.gen(function* () {
+      const socket = new Net.Socket()
+      socket.setTimeout(60_000)
+      NodeTransport.fromSocket(socket)
+      assert.strictEqual(socket.timeout, 0)
+      socket.destroy()
+    })
+  )
+
+  it.effect("stands on any Duplex, of which it knows no facts", () =>
+    Effect.gen(function* () {
+      const [near, far] = duplexPair()
+      const transports: ReadonlyArray<Transport.Transport> = [near, far].map((side) =>
+        NodeTransport.fromSocket(side)
+      )
+      const [first, second] = transports
+      if (first === undefined || second === undefined) return assert.fail("two sides")
+      assert.deepStrictEqual([first.peer, first.local, first.tls], [undefined, undefined, undefined])
+      first.setNoDelay(true)
+      const recorder = record(second)
+      const atFirst = record(first)
+      first.write([latin1("ab"), latin1("c")])
+      yield* recorder.bytes(3)
+      assert.strictEqual(recorder.text, "abc")
+      first.end()
+      second.end()
+      yield* Effect.all([recorder.hears("close"), atFirst.hears("close")])
+    })
+  )
+
+  it.effect.each(["write", "end", "abort", "resume", "listen"] as const)(
+    "%s makes no call to the listener",
+    (name) =>
+      Effect.gen(function* () {
+        const socket = new Duplex({
+          read: () => {},
+          write: (_chunk, _encoding, done) => done(),
+          final: (done) => done()
+        })
+        const transport = NodeTransport.fromSocket(socket)
+        const recorder = record(transport)
+        transport.pause()
+        socket.push("waits")
+        socket.push(null)
+        yield* settle
+        const calls = {
+          write: () => transport.write([latin1("a")]),
+          end: () => transport.end(),
+          abort: () => transport.abort(),
+          resume: () => transport.resume(),
+          listen: () => transport.listen(recorder)
+        }
+        calls[name]()
+        assert.deepStrictEqual([recorder.text, recorder.told], ["", []])
+        socket.destroy()
+      })
+  )
+})
