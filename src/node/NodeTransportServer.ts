@@ -52,7 +52,10 @@ const listening = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
   const accepting = acceptor()
   const failure = (cause: unknown) =>
-    new TransportError({ message: `cannot listen on ${describe(options)}`, cause })
+    new TransportError({
+      message: `cannot listen on ${describe(options)}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      cause
+    })
   // A certificate that cannot be read is thrown.
   const server = yield* Effect.acquireRelease(Effect.try({ try: createServer, catch: failure }), (server) =>
     Effect.callback<void>((resume) => {
@@ -74,7 +77,8 @@ const listening = Effect.fnUntraced(function* (
     }
   })
   // Running out of file descriptors, for example: the connection is lost, the server goes on.
-  server.on("error", (error) => Effect.runFork(Effect.logWarning("server error", error)))
+  const context = yield* Effect.context<never>()
+  server.on("error", (error) => Effect.runForkWith(context)(Effect.logWarning("server error", error)))
   return TransportServer.of({
     address: boundAddress(server),
     accept: accepting.accept,

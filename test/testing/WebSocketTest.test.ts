@@ -1,214 +1,189 @@
+/**
+ * What applications test with: a server, a client and a network in memory.
+ */
 import { assert, describe, it } from "@effect/vitest"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { Protocol, Timeouts, WebSocketClient, WebSocketCrypto, WebSocketServer } from "effect-websocket"
+import {
+  Compression,
+  Framing,
+  Handshake,
+  Protocol,
+  Timeouts,
+  type WebSocketChannel,
+  WebSocketClient,
+  WebSocketCrypto,
+  WebSocketServer
+} from "effect-websocket"
 import { InMemoryNetwork, WebSocketTest } from "effect-websocket/testing"
 import { settle } from "../support/apiSession.ts"
-import { echo, roundTrip } from "../support/node.ts"
 
-const serveEcho = Effect.flatMap(WebSocketServer.WebSocketServer, (server) => server.serve({ onOpen: echo }))
+const echo = (channel: WebSocketChannel.Channel) => Stream.runForEach(channel.messages, channel.send)
 
-const faultsOf = Effect.fnUntraced(function* (index: number) {
-  const network = yield* InMemoryNetwork.InMemoryNetwork
-  const faults = (yield* network.connections)[index]
-  if (faults === undefined) return yield* Effect.die(new Error(`no connection ${index}`))
-  return faults
+const connected = Effect.gen(function* () {
+  const server = yield* WebSocketServer.WebSocketServer
+  yield* server.serve({ onOpen: echo })
+  return yield* WebSocketClient.connect("ws://test/")
 })
 
-describe("WebSocketTest", () => {
-  it.effect("a client reaches the server, whatever the URL", () =>
+const failureOf = (channel: WebSocketChannel.Channel) =>
+  Effect.map(Effect.flip(Stream.runDrain(channel.messages)), ({ reason }) => reason)
+
+describe("WebSocketTest.layer", () => {
+  it.effect("connects a client with a server, through handshake and framing", () =>
     Effect.gen(function* () {
-      yield* serveEcho
-      for (const url of ["ws://test/", "wss://example.com:1234/a?b=c", "ws://unix:/the.sock"]) {
+      const channel = yield* connected
+      yield* channel.send("hello")
+      assert.strictEqual(yield* channel.receive, "hello")
+      assert.deepStrictEqual(yield* channel.close(4000, "done"), { wasClean: true, code: 1000, reason: "" })
+    }).pipe(Effect.provide(WebSocketTest.layer()))
+  )
+
+  it.effect("leads every URL to the one server", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* WebSocketServer.WebSocketServer
+      yield* serve({ onOpen: (channel) => channel.send(`${channel.request?.host}${channel.request?.path}`) })
+      for (const [url, expected] of [
+        ["ws://one/a", "one/a"],
+        ["wss://two:8443/", "two:8443/"],
+        ["ws://unix:/run/app.sock", "localhost/"]
+      ] as const) {
         const channel = yield* WebSocketClient.connect(url)
-        assert.strictEqual(yield* roundTrip(channel, url), url)
-        assert.deepStrictEqual(yield* channel.close(1000), { wasClean: true, code: 1000, reason: "" })
+        assert.strictEqual(yield* channel.receive, expected)
       }
     }).pipe(Effect.provide(WebSocketTest.layer()))
   )
 
-  it.effect("options of server, client and network are used", () =>
+  it.effect("gives each side its options", () =>
     Effect.gen(function* () {
-      yield* serveEcho
-      const connecting = yield* Effect.forkChild(WebSocketClient.connect("ws://test/"), {
-        startImmediately: true
-      })
-      yield* TestClock.adjust("2 seconds")
-      const channel = yield* Fiber.join(connecting)
-      // The server's limit, with the client's fragments.
-      yield* Effect.forEach(["abcd", "efghi"], channel.send)
-      const reading = yield* Effect.forkChild(channel.messages.pipe(Stream.take(1), Stream.runCollect))
-      yield* TestClock.adjust("2 seconds")
-      assert.deepStrictEqual(yield* Fiber.join(reading), ["abcd"])
-      const closed = yield* Effect.forkChild(channel.closed)
-      yield* TestClock.adjust("3 seconds")
-      assert.strictEqual((yield* Fiber.join(closed)).code, 1009)
+      const channel = yield* connected
+      yield* channel.send("1234")
+      assert.strictEqual(yield* channel.receive, "1234", "in two frames")
+      yield* channel.send("12345")
+      const { reason } = yield* Effect.flip(channel.receive)
+      assert.deepInclude(reason, { _tag: "ConnectionClosed", code: 1009 })
     }).pipe(
       Effect.provide(
         WebSocketTest.layer({
-          server: { maxMessagePayloadSize: 4, maxFramePayloadSize: 2, failByDrop: false },
-          client: { autoFragmentSize: 2 },
-          network: { latency: "1 second", chunkSize: 1 }
+          server: { maxMessagePayloadSize: 4, failByDrop: false },
+          client: { autoFragmentSize: 3 }
         })
       )
     )
   )
 
-  it.effect("a wrong option fails the layer", () =>
+  it.effect("fails with the wrong option of either side", () =>
     Effect.gen(function* () {
-      for (const options of [
-        { server: { maxFramePayloadSize: -1 } },
-        { client: { maxFramePayloadSize: -1 } }
-      ]) {
-        const error = yield* Effect.flip(Layer.build(WebSocketTest.layer(options)))
-        assert.deepStrictEqual([error._tag, error.option], ["InvalidOptions", "maxFramePayloadSize"])
-      }
+      const options = (wrong: WebSocketTest.WebSocketTestOptions) =>
+        Effect.map(Effect.flip(Layer.build(WebSocketTest.layer(wrong))), ({ option }) => option)
+      assert.strictEqual(yield* options({ server: { maxSendBufferSize: 0 } }), "maxSendBufferSize")
+      assert.strictEqual(yield* options({ client: { autoFragmentSize: -1 } }), "autoFragmentSize")
     })
   )
 
-  it.effect("a connection made before anyone serves is served", () =>
+  it.effect("gives the network its options: a latency on the test clock", () =>
     Effect.gen(function* () {
-      const connecting = yield* Effect.forkChild(WebSocketClient.connect("ws://test/"))
+      const fiber = yield* Effect.forkChild(connected)
+      yield* TestClock.adjust("199 millis")
       yield* settle
-      assert.isUndefined(connecting.pollUnsafe())
-      yield* serveEcho
-      assert.strictEqual(yield* roundTrip(yield* Fiber.join(connecting), "x"), "x")
-    }).pipe(Effect.provide(WebSocketTest.layer()))
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      const channel = yield* Fiber.join(fiber)
+      const { connections } = yield* InMemoryNetwork.InMemoryNetwork
+      for (const { reset } of yield* connections) yield* reset
+      assert.isFalse((yield* channel.closed).wasClean)
+    }).pipe(Effect.provide(WebSocketTest.layer({ network: { latency: "100 millis" } })))
   )
 
-  it.effect("layerNoProtocol takes the protocol from the test", () =>
+  it.effect("cuts the bytes as the network's options say, and nothing is lost", () =>
     Effect.gen(function* () {
-      const key = yield* Ref.make<string | undefined>(undefined)
-      const server = yield* WebSocketServer.WebSocketServer
-      yield* server.serve({
-        onConnect: ({ headers }) => Ref.set(key, headers["sec-websocket-key"]),
-        onOpen: echo
-      })
-      const channel = yield* WebSocketClient.connect("ws://test/")
-      assert.strictEqual(yield* roundTrip(channel, "x"), "x")
-      assert.strictEqual(yield* Ref.get(key), "AQEBAQEBAQEBAQEBAQEBAQ==")
+      const channel = yield* connected
+      const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i)
+      yield* channel.send("é".repeat(100))
+      yield* channel.send(bytes)
+      assert.strictEqual(yield* channel.receive, "é".repeat(100))
+      assert.deepStrictEqual(yield* channel.receive, bytes)
+    }).pipe(Effect.provide(WebSocketTest.layer({ network: { chunkSize: 1, capacity: 10 } })))
+  )
+})
+
+describe("WebSocketTest.layerNoProtocol", () => {
+  it.effect("takes the protocol's services from context, any of them a mock", () =>
+    Effect.gen(function* () {
+      const channel = yield* connected
+      assert.strictEqual(channel.response?.headers["sec-websocket-accept"], "Kfh9QIsMVZcl6xEPYxPHzW8SZ8w=")
     }).pipe(
       Effect.provide(
         WebSocketTest.layerNoProtocol().pipe(
-          Layer.provide(Protocol.layerNoCrypto),
           Layer.provide(
-            Layer.effect(
-              WebSocketCrypto.WebSocketCrypto,
-              Effect.map(WebSocketCrypto.WebSocketCrypto, (crypto) => ({
-                ...crypto,
-                randomBytes: (size: number) => new Uint8Array(size).fill(1)
-              }))
-            ).pipe(Layer.provide(WebSocketCrypto.layer))
+            Layer.mergeAll(Handshake.layer, Framing.layer, Compression.layerNone, Timeouts.layer).pipe(
+              Layer.provide(
+                Layer.succeed(WebSocketCrypto.WebSocketCrypto, {
+                  randomBytes: (size) => new Uint8Array(size),
+                  maskingKey: () => 0,
+                  // The digest of nothing is of 20 bytes too.
+                  sha1: () => Uint8Array.from(Buffer.from("29f87d408b0c559725eb110f6313c7cd6f1267cc", "hex"))
+                })
+              )
+            )
           )
         )
       )
     )
   )
 
-  it.effect("layerNoProtocol takes each service of the protocol", () =>
+  it.effect("works with the protocol as it is", () =>
     Effect.gen(function* () {
-      const connecting = yield* Effect.flip(WebSocketClient.connect("ws://test/"))
-      assert.strictEqual(connecting.reason._tag, "HandshakeTimeout")
-    }).pipe(
-      Effect.provide(
-        WebSocketTest.layerNoProtocol().pipe(
-          Layer.provide(Layer.succeed(Timeouts.Timeouts, { after: () => Effect.void })),
-          Layer.provide(Protocol.layer)
-        )
-      )
-    )
+      const channel = yield* connected
+      yield* channel.send("hello")
+      assert.strictEqual(yield* channel.receive, "hello")
+    }).pipe(Effect.provide(Layer.provide(WebSocketTest.layerNoProtocol(), Protocol.layer)))
   )
 })
 
 describe("InMemoryNetwork", () => {
-  it.effect("tells the faults of each connection, in order", () =>
+  const faults = Effect.flatMap(InMemoryNetwork.InMemoryNetwork, ({ connections }) => connections)
+
+  it.effect("has the faults of each connection, in the order they were made", () =>
     Effect.gen(function* () {
-      const network = yield* InMemoryNetwork.InMemoryNetwork
-      assert.deepStrictEqual(yield* network.connections, [])
-      yield* serveEcho
-      const first = yield* WebSocketClient.connect("ws://test/")
-      const second = yield* WebSocketClient.connect("ws://test/")
-      assert.strictEqual((yield* network.connections).length, 2)
-      yield* (yield* faultsOf(0)).reset
-      assert.deepStrictEqual(yield* first.closed, { wasClean: false, code: 1006, reason: "" })
-      assert.strictEqual(yield* roundTrip(second, "x"), "x")
+      const one = yield* connected
+      const two = yield* WebSocketClient.connect("ws://test/")
+      const [ofOne, ofTwo, ...others] = yield* faults
+      assert.deepStrictEqual(others, [])
+      yield* ofTwo?.reset ?? Effect.void
+      assert.strictEqual((yield* failureOf(two))._tag, "TransportFailure")
+      yield* one.send("still here")
+      assert.strictEqual(yield* one.receive, "still here")
+      yield* ofOne?.reset ?? Effect.void
+      assert.strictEqual((yield* failureOf(one))._tag, "TransportFailure")
     }).pipe(Effect.provide(WebSocketTest.layer()))
   )
 
-  it.effect("a reset fails both ends with TransportFailure", () =>
+  it.effect("a drop is what a dead network is: the closing handshake ends by its timeout", () =>
     Effect.gen(function* () {
-      const atServer = yield* Deferred.make<string>()
-      const server = yield* WebSocketServer.WebSocketServer
-      yield* server.serve({
-        onOpen: (channel) =>
-          Effect.tapError(echo(channel), ({ reason }) => Deferred.succeed(atServer, reason._tag))
-      })
-      const channel = yield* WebSocketClient.connect("ws://test/")
-      yield* roundTrip(channel, "x")
-      yield* (yield* faultsOf(0)).reset
-      const { reason } = yield* Effect.flip(Stream.runDrain(channel.messages))
-      assert.strictEqual(reason._tag, "TransportFailure")
-      assert.strictEqual(yield* Deferred.await(atServer), "TransportFailure")
-    }).pipe(Effect.provide(WebSocketTest.layer()))
-  )
-
-  it.effect("after a drop nothing comes, and the closing handshake times out", () =>
-    Effect.gen(function* () {
-      yield* serveEcho
-      const channel = yield* WebSocketClient.connect("ws://test/")
-      yield* (yield* faultsOf(0)).drop
-      yield* channel.send("lost")
-      const reading = yield* Effect.forkChild(Effect.flip(Stream.runDrain(channel.messages)))
-      yield* TestClock.adjust("1 hour")
-      assert.isUndefined(reading.pollUnsafe())
+      const channel = yield* connected
+      const [connection] = yield* faults
+      yield* connection?.drop ?? Effect.void
       const closing = yield* Effect.forkChild(channel.close(1000))
-      yield* TestClock.adjust("4999 millis")
+      yield* settle
       assert.isUndefined(closing.pollUnsafe())
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(yield* Fiber.join(closing), { wasClean: false, code: 1006, reason: "" })
-      assert.strictEqual((yield* Fiber.join(reading)).reason._tag, "CloseTimeout")
-      // The server does not know: it drops the connection when it goes.
-      const server = yield* WebSocketServer.WebSocketServer
-      assert.strictEqual(yield* server.connections, 1)
-      const draining = yield* Effect.forkChild(server.drain())
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(yield* Fiber.join(draining), { finished: 1, dropped: 0 })
-    }).pipe(Effect.provide(WebSocketTest.layer({ client: { closeHandshakeTimeout: "5 seconds" } })))
-  )
-
-  it.effect("a drained server is refused by the network", () =>
-    Effect.gen(function* () {
-      yield* serveEcho
-      const channel = yield* WebSocketClient.connect("ws://test/")
-      const server = yield* WebSocketServer.WebSocketServer
-      assert.deepStrictEqual(yield* server.drain(), { finished: 1, dropped: 0 })
-      assert.deepStrictEqual(yield* channel.closed, { wasClean: true, code: 1001, reason: "" })
-      const error = yield* Effect.flip(WebSocketClient.connect("ws://test/"))
-      assert.strictEqual(error.reason._tag, "ConnectFailure")
+      assert.deepStrictEqual(yield* Fiber.join(closing), { wasClean: false, code: 1006, reason: "" })
+      assert.strictEqual((yield* failureOf(channel))._tag, "CloseTimeout")
+      yield* connection?.reset ?? Effect.void
     }).pipe(Effect.provide(WebSocketTest.layer()))
   )
 
-  it.effect("a connection is dropped with the client's scope when the handshake has not been answered", () =>
+  it.effect("refuses connections once the server has stopped, with a ConnectFailure", () =>
     Effect.gen(function* () {
-      const connecting = yield* Effect.forkChild(WebSocketClient.connect("ws://test/"), {
-        startImmediately: true
-      })
-      yield* settle
-      yield* Fiber.interrupt(connecting)
-      const paths: Array<string> = []
-      const server = yield* WebSocketServer.WebSocketServer
-      yield* server.serve({
-        onConnect: ({ path }) => Effect.sync(() => void paths.push(path)),
-        onOpen: echo
-      })
-      yield* settle
-      assert.strictEqual(yield* server.connections, 0)
-      assert.deepStrictEqual(paths, [])
+      const { drain } = yield* WebSocketServer.WebSocketServer
+      yield* drain()
+      const { reason } = yield* Effect.flip(WebSocketClient.connect("ws://test/"))
+      assert.strictEqual(reason._tag, "ConnectFailure")
+      assert.strictEqual(reason.message, "the in-memory server does not accept connections")
     }).pipe(Effect.provide(WebSocketTest.layer()))
   )
 })
