@@ -9,6 +9,9 @@ const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const encoder = new TextEncoder()
 
+/** Bytes that are validated at a time where a text may be too long for a string. */
+const partLength = 0x10_0000
+
 /**
  * The text in `bytes`, or `undefined` where there is none: the bytes are not
  * valid UTF-8, or the text is longer than a string of this JavaScript engine
@@ -63,8 +66,17 @@ export const encodeInto = (text: string, target: Uint8Array, start: number): num
 export const isValid = (bytes: Uint8Array): boolean => {
   // The platform's decoder is much faster than the validator, and rarely says no.
   if (decode(bytes) !== undefined) return true
-  const validator = new Utf8Validator()
-  return validator.write(bytes) && validator.isComplete
+  // It says no to a text that is too long, too: in parts, none of them is.
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  try {
+    for (let start = 0; start < bytes.length; start += partLength) {
+      decoder.decode(bytes.subarray(start, start + partLength), { stream: true })
+    }
+    decoder.decode()
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

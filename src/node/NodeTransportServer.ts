@@ -51,6 +51,11 @@ const listening = Effect.fnUntraced(function* (
   options: ListenOptions
 ): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
   const accepting = acceptor()
+  // By peer, the connections whose TLS handshake is under way: nobody else knows them.
+  const unfinished = new Map<string, Net.Socket>()
+  const dropUnfinished = () => {
+    for (const socket of unfinished.values()) socket.destroy()
+  }
   const failure = (cause: unknown) =>
     new TransportError({
       message: `cannot listen on ${describe(options)}: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -60,10 +65,19 @@ const listening = Effect.fnUntraced(function* (
   const server = yield* Effect.acquireRelease(Effect.try({ try: createServer, catch: failure }), (server) =>
     Effect.callback<void>((resume) => {
       accepting.close()
+      dropUnfinished()
       if (server.listening) server.close(() => resume(Effect.void))
       else resume(Effect.void)
     })
   )
+  if (connectionEvent === "secureConnection") {
+    server.on("connection", (socket: Net.Socket) => {
+      const peer = peerOf(socket)
+      unfinished.set(peer, socket)
+      socket.once("close", () => unfinished.delete(peer))
+    })
+    server.on("secureConnection", (socket: Net.Socket) => unfinished.delete(peerOf(socket)))
+  }
   server.on(connectionEvent, (socket: Net.Socket) => accepting.onTransport(fromSocket(socket), undefined))
   // A client that fails its TLS handshake is its own affair.
   server.on("tlsClientError", (_error, socket: Net.Socket) => socket.destroy())
@@ -84,9 +98,12 @@ const listening = Effect.fnUntraced(function* (
     accept: accepting.accept,
     stop: Effect.sync(() => {
       if (server.listening) server.close()
+      dropUnfinished()
     })
   })
 })
+
+const peerOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
 
 const describe = ({ host = "all addresses", path, port }: ListenOptions): string =>
   path ?? `${host}, port ${port}`

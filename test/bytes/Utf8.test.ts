@@ -19,6 +19,7 @@ const inPieces = (pieces: ReadonlyArray<Uint8Array>): boolean => {
 
 const agrees = (bytes: Uint8Array): void => {
   const expected = isUtf8(bytes)
+  if (inPieces([bytes]) !== expected) assert.fail(`${toHex(bytes)}: the validator says ${!expected}`)
   if (Utf8.isValid(bytes) !== expected) assert.fail(`${toHex(bytes)}: isValid is not ${expected}`)
 }
 
@@ -201,10 +202,14 @@ describe("Utf8", () => {
   // Half a GiB is gone through a few times: slow on a busy machine.
   it("tells text that is longer than a string can be from text that is not UTF-8", () => {
     const bytes = new Uint8Array(0x2000_0000)
+    // A character over the border of a MiB, where one might cut such a text.
+    bytes.set(utf8("😀"), 0x10_0000 - 2)
     assert.isUndefined(Utf8.decode(bytes))
     assert.isUndefined(Utf8.decodeLossy(bytes))
     assert.isTrue(Utf8.isValid(bytes))
-    bytes[0] = 0xff
+    bytes[bytes.length - 1] = 0xc3
+    assert.isFalse(Utf8.isValid(bytes))
+    bytes[0x10_0000] = 0x41
     assert.isFalse(Utf8.isValid(bytes))
   }, 60_000)
 

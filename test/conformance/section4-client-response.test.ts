@@ -67,6 +67,27 @@ describe("RFC 6455 section 4.1: responses that open the connection", () => {
     )
   }
 
+  const informational: ReadonlyArray<readonly [rule: string, before: string]> = [
+    ["100", "HTTP/1.1 100 Continue\r\n\r\n"],
+    ["103 with headers", "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nUpgrade: h2c\r\n\r\n"],
+    ["several", "HTTP/1.1 100 Continue\r\n\r\n".repeat(3)]
+  ]
+  for (const [rule, before] of informational) {
+    it.effect(`informational responses come before the 101 and are skipped: ${rule}`, () =>
+      Effect.gen(function* () {
+        for (const network of cuts) {
+          const { result } = yield* attempt(
+            (server, key) => server.send(before, responseHead(key), server.text("first")),
+            { network }
+          )
+          const channel = yield* Effect.fromResult(result)
+          assert.deepStrictEqual(yield* take(channel, 1), ["first"])
+          assert.notProperty(channel.response?.headers, "link")
+        }
+      })
+    )
+  }
+
   for (const chunkSize of [undefined, 1, 5]) {
     it.effect(`frames in the same packet as the 101 are read, cut to ${chunkSize ?? "any"} bytes`, () =>
       Effect.gen(function* () {
@@ -284,6 +305,15 @@ describe("RFC 6455 section 4.1: another status than 101 -> Rejected", () => {
       })
     )
   }
+
+  it.effect("also after an informational response", () =>
+    Effect.gen(function* () {
+      const reason = yield* rejected((peer) =>
+        peer.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+      )
+      assert.deepInclude(reason, { status: 403, statusText: "No", body: "no" })
+    })
+  )
 
   it.effect("even with everything else that a 101 has", () =>
     Effect.gen(function* () {

@@ -76,6 +76,27 @@ describe("MessageAssembler: fragmentation", () => {
     assert.isTrue(messages[0]!.isBinary)
   })
 
+  it("hands a payload over once: an idle connection keeps none", () => {
+    const decoder = makeDecoder()
+    const assembler = new MessageAssembler({ maxMessagePayloadSize: 0, utf8validateIncoming: true })
+    for (const frames of [
+      [{ opcode: Binary, payload: "whole" }],
+      [
+        { opcode: Text, fin: false, payload: "who" },
+        { opcode: Continuation, payload: "le" }
+      ]
+    ]) {
+      decoder.push(stream(...frames))
+      const events = frames.map(() => {
+        decoder.next()
+        return assembler.accept(decoder)
+      })
+      assert.strictEqual(events.at(-1), "Message")
+      assert.deepStrictEqual(assembler.take(), utf8("whole"))
+      assert.strictEqual(assembler.take().length, 0)
+    }
+  })
+
   it("joins the fragments of text and binary, whatever their number, empty ones too", () => {
     for (const opcode of [Text, Binary]) {
       for (const parts of [[""], ["", ""], ["Hel", "lo"], ["", "a", "", "", "b", ""], [..."fragments"]]) {

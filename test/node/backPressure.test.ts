@@ -1,0 +1,37 @@
+/**
+ * Back pressure of the kernel's buffers, on a channel that buffers less than Node does.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { NodeWebSocketServer } from "effect-websocket/node"
+import { settle } from "../support/apiSession.ts"
+import { anyPort, portOf, rawTcp, serve } from "../support/node.ts"
+import { requestHead } from "../support/RawPeer.ts"
+
+describe("a peer that does not read", () => {
+  it.effect("suspends send at maxSendBufferSize, far below Node's own mark, and resumes it by reading", () =>
+    Effect.gen(function* () {
+      const size = 1000
+      let sent = 0
+      const server = yield* serve(NodeWebSocketServer.layer(anyPort, { maxSendBufferSize: 1 }), {
+        onOpen: (channel) =>
+          Effect.forever(Effect.map(channel.send(new Uint8Array(size).fill(sent % 256)), () => void sent++))
+      })
+      const peer = yield* rawTcp(portOf(server.address))
+      peer.socket.pause()
+      peer.send(requestHead())
+      let before = -1
+      while (sent === 0 || sent !== before) {
+        before = sent
+        for (let turn = 0; turn < 10; turn++) yield* settle
+      }
+      peer.socket.resume()
+      yield* peer.until(() => sent > before + 1000)
+      const frames = peer.text.slice(peer.text.indexOf("\r\n\r\n") + 4)
+      assert.isAbove(frames.length, (size + 4) * 1000)
+      for (let at = 0; at + 4 <= frames.length; at += size + 4) {
+        assert.strictEqual(frames.slice(at, at + 4), "\x82\x7e\x03\xe8", "the header of a binary frame")
+      }
+    })
+  )
+})
