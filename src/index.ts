@@ -22,7 +22,7 @@ export type {
   ConnectionRequest,
   ConnectionResponse
 } from "./handshake/ConnectionRequest.ts"
-export type { IncomingMessage, Message, OutgoingMessage } from "./message/Message.ts"
+export type { IncomingMessage, Message, OutgoingMessage, Payload } from "./message/Message.ts"
 export * as ServerOptions from "./server/ServerOptions.ts"
 export * as WebSocketServer from "./server/WebSocketServer.ts"
 export * as SocketTransport from "./transport/SocketTransport.ts"

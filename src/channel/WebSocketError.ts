@@ -35,9 +35,9 @@ export class CloseTimeout extends Schema.TaggedError<CloseTimeout>()("CloseTimeo
 }) {}
 
 /**
- * The connection is closing or closed. `code` and `reason` are the peer's: 1005
- * when its Close frame had none, 1006 when no Close frame came (RFC 6455 section
- * 7.1.5).
+ * The connection is closing or closed. `code` and `closeReason` are the peer's:
+ * 1005 when its Close frame had none, 1006 when no Close frame came (RFC 6455
+ * section 7.1.5); our own while the peer has not answered our Close frame.
  */
 export class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("ConnectionClosed", {
   code: Schema.Int,

@@ -261,6 +261,22 @@ describe.each(roles)("back pressure on what a %s sends", (role) => {
     })
   )
 
+  it.effect("a sender that goes on does not overtake those that wait", () =>
+    Effect.gen(function* () {
+      const { channel, peer, peerEnd } = yield* open(role, { maxSendBufferSize: 50 }, { network })
+      peerEnd.pause()
+      yield* channel.send("x".repeat(200))
+      yield* settle
+      yield* Effect.forkChild(Effect.andThen(channel.send("a1"), channel.send("a2")))
+      yield* Effect.forkChild(channel.send("b1"))
+      yield* settle
+      peerEnd.resume()
+      yield* peer.readFrame
+      const texts = [yield* peer.read, yield* peer.read, yield* peer.read]
+      assert.deepStrictEqual(texts, ['text "a1"', 'text "b1"', 'text "a2"'])
+    })
+  )
+
   it.effect("a suspended send that is interrupted has sent nothing, and the stream stays whole", () =>
     Effect.gen(function* () {
       const options = { maxSendBufferSize: 50, autoFragmentSize: 2 }

@@ -21,14 +21,12 @@ describe.skipIf(!hasOpenssl)("a client that is silent where TLS is spoken", () =
       client.connect(`wss://localhost:${portOf(server.address)}/`)
     ).pipe(Effect.scoped)
 
-  it.effect("is dropped when the server goes", () =>
+  it.effect("is dropped when the server drains", () =>
     Effect.gen(function* () {
-      const scope = yield* Scope.make()
-      const served = serve(NodeWebSocketServer.layerTls(anyPort, valid), { onOpen: echo })
-      const server = yield* Scope.provide(served, scope)
+      const server = yield* serve(NodeWebSocketServer.layerTls(anyPort, valid), { onOpen: echo })
       const silent = yield* rawTcp(portOf(server.address))
       yield* isAccepted(server)
-      yield* Scope.close(scope, Exit.void)
+      yield* server.drain()
       yield* silent.gone
       assert.strictEqual(silent.text, "")
     })

@@ -5,6 +5,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import {
   Compression,
@@ -12,13 +13,14 @@ import {
   Framing,
   Handshake,
   Protocol,
+  Transport,
   WebSocketClient,
   WebSocketServer
 } from "effect-websocket"
-import { WebSocketTest } from "effect-websocket/testing"
+import { InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
 import { settle } from "../support/apiSession.ts"
 import { layer, rawClient, recordLog, untilClosed } from "../support/bothEnds.ts"
-import { requestHead } from "../support/RawPeer.ts"
+import { RawPeer, requestHead } from "../support/RawPeer.ts"
 
 const connect = (path: string) => WebSocketClient.connect(`ws://test${path}`)
 
@@ -196,5 +198,38 @@ describe("a client that goes away during the opening handshake", () => {
       yield* settle
       assert.deepStrictEqual(ends, [{ wasClean: false, code: 1006, reason: "" }])
     }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("a server that drains on a network that goes on accepting", () => {
+  it.effect("answers 503, and does not ask the application", () =>
+    Effect.gen(function* () {
+      let onTransport: Transport.OnTransport = () => assert.fail("nobody accepts")
+      const network = Layer.succeed(Transport.TransportServer, {
+        address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80),
+        accept: (accept) =>
+          Effect.sync(() => {
+            onTransport = accept
+          }),
+        stop: Effect.void
+      })
+      const server = yield* WebSocketServer.make().pipe(Effect.provide([network, Protocol.layer]))
+      const asked: Array<string> = []
+      yield* server.serve({
+        onConnect: ({ path }) => {
+          asked.push(path)
+          return Effect.void
+        },
+        onOpen: untilClosed
+      })
+      yield* server.drain()
+      const pair = yield* InMemoryTransport.makePair()
+      onTransport(pair.server, undefined)
+      const peer = new RawPeer(pair.client, "client")
+      peer.send(requestHead())
+      assert.strictEqual((yield* peer.readMessage).startLine, "HTTP/1.1 503 Service Unavailable")
+      peer.finish()
+      assert.deepStrictEqual(asked, [])
+    })
   )
 })
