@@ -155,10 +155,11 @@ const reasonPhrases: ReadonlyMap<number, string> = new Map([
 export const parseStatusLine = (
   startLine: string
 ): Result.Result<{ readonly status: number; readonly statusText: string }, string> => {
-  if (!/^HTTP\/1\.[0-9] [1-9][0-9]{2} /.test(startLine) || startLine.startsWith("HTTP/1.0 101")) {
+  const status = Number(startLine.slice(9, 12))
+  if (!/^HTTP\/1\.[0-9] [1-9][0-9]{2} /.test(startLine) || (status === 101 && startLine[7] !== "1")) {
     return Result.fail("the answer does not start with an HTTP/1.1 status line")
   }
-  return Result.succeed({ status: Number(startLine.slice(9, 12)), statusText: startLine.slice(13) })
+  return Result.succeed({ status, statusText: startLine.slice(13) })
 }
 
 /**

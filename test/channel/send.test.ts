@@ -429,6 +429,15 @@ describe.each(roles)("sending on a closed connection, as a %s", (role) => {
     })
   )
 
+  it.effect("send fails with 1005 after a close() without a status code", () =>
+    Effect.gen(function* () {
+      const { channel } = yield* open(role)
+      yield* Effect.forkChild(channel.close())
+      yield* settle
+      assert.deepInclude(yield* reasonOf(channel.send("late")), { _tag: "ConnectionClosed", code: 1005 })
+    })
+  )
+
   it.effect.each(calls)("%s fails with the violation after one", ([, call]) =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)

@@ -244,6 +244,7 @@ describe("parseStatusLine", () => {
   const valid: ReadonlyArray<readonly [line: string, status: number, statusText: string]> = [
     ["HTTP/1.1 101 Switching Protocols", 101, "Switching Protocols"],
     ["HTTP/1.1 400 ", 400, ""],
+    ["HTTP/1.0 403 Forbidden", 403, "Forbidden"],
     ["HTTP/1.1 999 a  b ", 999, "a  b "]
   ]
   for (const [line, status, statusText] of valid) {
