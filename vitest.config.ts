@@ -10,7 +10,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts", "scratchpad/**/*.test.ts"],
     exclude: ["test/package/**"],
     maxWorkers: 2,
-    testTimeout: 20_000,
+    // Only a hang should reach these; a busy machine with one core must not.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     coverage: {
       include: ["src/**/*.ts"],
       reporter: ["text"],
