@@ -106,13 +106,6 @@ export class Utf8Validator {
     return this.#due === 0
   }
 
-  /** Forgets what came before: the next byte starts a new text. */
-  reset(): void {
-    this.#due = 0
-    this.#lower = 0x80
-    this.#upper = 0xbf
-  }
-
   /** `false` as soon as no continuation can make the text valid. */
   write(bytes: Uint8Array): boolean {
     const end = bytes.length

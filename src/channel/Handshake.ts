@@ -61,8 +61,8 @@ export const layer: Layer.Layer<Handshake, never, WebSocketCrypto> = Layer.effec
     return Handshake.of({
       parseRequest: Request.parseRequest,
       accept: ({ key, ...options }) =>
-        Response.buildAccept({ ...options, accept: Response.acceptKey(key, sha1), server: undefined }),
-      deny: (options) => Response.buildDenial({ ...options, server: undefined }),
+        Response.buildAccept({ ...options, accept: Response.acceptKey(key, sha1) }),
+      deny: Response.buildDenial,
       makeKey: () => Base64.encode(randomBytes(16)),
       request: Request.buildRequest,
       checkResponse: (head, { key, protocols }) =>

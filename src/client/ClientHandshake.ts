@@ -4,14 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ChannelCore } from "../channel/ChannelCore.ts"
 import { Compression } from "../channel/Compression.ts"
-import { Framing } from "../channel/Framing.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { type ReadHead, readHead, readUntil } from "../channel/HeadExchange.ts"
+import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
-import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { fromLines, type HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
 import { parseStatusLine, ResponseBodyReader } from "../handshake/Response.ts"
@@ -38,12 +36,6 @@ export interface SessionParameters {
   readonly headers?: HeadersInput
 }
 
-/** A channel, with the engine that the client closes. */
-export interface OpenedChannel {
-  readonly core: ChannelCore
-  readonly channel: WebSocketChannel.Channel
-}
-
 const protocolVersion = 13
 const largestBody = 65_536
 const lossy = new TextDecoder()
@@ -65,7 +57,7 @@ export const makeRequest = Effect.fnUntraced(function* (
     key,
     version: protocolVersion,
     protocols: session.protocols ?? [],
-    extensions: offers.length === 0 ? undefined : offers.map(ExtensionHeader.format).join(", "),
+    extensions: ExtensionHeader.formatAll(offers),
     origin: session.origin,
     userAgent: session.userAgent,
     headers: toLines(session.headers)
@@ -80,7 +72,7 @@ export const perform = Effect.fnUntraced(function* (
   request: { readonly key: string; readonly bytes: Uint8Array },
   protocols: ReadonlyArray<string>,
   options: ClientOptions
-): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, Protocol> {
+): Effect.fn.Return<OpenedChannel.OpenedChannel, HandshakeErrorReason, Protocol> {
   transport.write([request.bytes])
   const { head, rest } = yield* readResponse(transport, options)
   const handshake = yield* Handshake
@@ -89,39 +81,26 @@ export const perform = Effect.fnUntraced(function* (
   const negotiated = (yield* Compression).acceptResponse(checked.success.extensions)
   if (Result.isFailure(negotiated)) return yield* new InvalidResponse({ message: negotiated.failure })
 
-  const codec = (yield* Framing).make({
-    ...options,
-    masking: options.acceptMaskedServerFrames ? "either" : "forbidden",
-    maskOutgoing: options.maskClientFrames,
-    allowedReservedBits: negotiated.success.reservedBits
-  })
-  const core = new ChannelCore({
+  const { subprotocol } = checked.success
+  const opened = yield* OpenedChannel.make({
     role: "client",
     transport,
-    codec,
     options,
-    context: yield* Effect.context<Timeouts>()
-  })
-  core.start(rest)
-  const { subprotocol } = checked.success
-  const extensions = negotiated.success.extensions.map(ExtensionHeader.format)
-  const channel = WebSocketChannel.make(core, {
-    role: "client",
+    negotiated: negotiated.success,
+    masking: options.acceptMaskedServerFrames ? "either" : "forbidden",
+    maskOutgoing: options.maskClientFrames,
     subprotocol,
-    extensions,
-    peer: transport.peer,
-    local: transport.local,
-    tls: transport.tls,
     request: undefined,
     response: {
       peer: transport.peer,
       headers: fromLines(head.headers),
       version: protocolVersion,
       protocol: subprotocol,
-      extensions
+      extensions: negotiated.success.extensions.map(ExtensionHeader.format)
     }
   })
-  return { core, channel }
+  opened.core.start(rest)
+  return opened
 })
 
 const readResponse = Effect.fnUntraced(function* (

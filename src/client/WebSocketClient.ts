@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
@@ -60,7 +61,7 @@ export const make = Effect.fnUntraced(function* (
   const open = Effect.fnUntraced(function* (
     url: string,
     session: ClientHandshake.SessionParameters
-  ): Effect.fn.Return<ClientHandshake.OpenedChannel, HandshakeErrorReason, Protocol.Protocol | Scope.Scope> {
+  ): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, Protocol.Protocol | Scope.Scope> {
     const parsed = parseUrl(url)
     if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure })
     const target = parsed.success

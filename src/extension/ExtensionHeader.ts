@@ -39,6 +39,10 @@ export const format = (extension: Extension): string => {
   return text
 }
 
+/** The header's value for several extensions, in order; `undefined` for none: there is no header then. */
+export const formatAll = (extensions: ReadonlyArray<Extension>): string | undefined =>
+  extensions.length === 0 ? undefined : extensions.map(format).join(", ")
+
 class ValueParser {
   readonly #text: string
   #position = 0

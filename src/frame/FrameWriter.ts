@@ -63,12 +63,11 @@ export class FrameWriter {
     }
   }
 
-  /** A whole text message in one frame. Returns the length of its payload in bytes. */
-  writeText(opcode: number, text: string): number {
+  /** A whole text message in one frame. */
+  writeText(opcode: number, text: string): void {
     if (text.length > encodeInPlaceUpTo) {
-      const payload = Utf8.encode(text)
-      this.write(opcode, true, payload)
-      return payload.length
+      this.write(opcode, true, Utf8.encode(text))
+      return
     }
     const pool = this.#out.pool
     pool.reserve(14 + text.length * 3)
@@ -86,7 +85,6 @@ export class FrameWriter {
       applyMask(pool.bytes, pool.view, end, end + length, key)
     }
     this.#out.commit(end + length - start)
-    return length
   }
 
   /** Writes a header at `at` of the slab and returns where it ends. */

@@ -25,17 +25,15 @@ export const acceptKey = (key: string, sha1: (bytes: Uint8Array) => Uint8Array):
 
 /**
  * The head of the 101 that opens the connection (RFC 6455 section 4.2.2). `accept` is `acceptKey`,
- * `extensions` the value of Sec-WebSocket-Extensions, `server` the value of Server. The failure says which
- * option cannot be sent.
+ * `extensions` the value of Sec-WebSocket-Extensions. The failure says which option cannot be sent.
  */
 export const buildAccept = (options: {
   readonly accept: string
   readonly subprotocol: string | undefined
   readonly extensions: string | undefined
-  readonly server: string | undefined
   readonly headers: Headers
 }): Result.Result<Uint8Array, string> => {
-  const { accept, subprotocol, extensions, server } = options
+  const { accept, subprotocol, extensions } = options
   if (!isFieldValue(accept)) return Result.fail("invalid value of header Sec-WebSocket-Accept")
   const headers: Array<readonly [string, string]> = [
     ["Upgrade", "websocket"],
@@ -52,17 +50,9 @@ export const buildAccept = (options: {
     }
     headers.push(["Sec-WebSocket-Extensions", extensions])
   }
-  if (server !== undefined) {
-    if (!isFieldValue(server)) return Result.fail("invalid value of header Server")
-    headers.push(["Server", server])
-  }
   const problem = headersProblem(
     options.headers,
-    (name) =>
-      name === "upgrade" ||
-      name.startsWith("sec-websocket-") ||
-      framingHeaders.has(name) ||
-      (name === "server" && server !== undefined)
+    (name) => name === "upgrade" || name.startsWith("sec-websocket-") || framingHeaders.has(name)
   )
   if (problem !== undefined) return Result.fail(problem)
   return Result.succeed(encodeHead("HTTP/1.1 101 Switching Protocols", [...headers, ...options.headers]))
@@ -79,9 +69,8 @@ export const buildDenial = (options: {
   readonly reason: string | undefined
   readonly headers: Headers
   readonly body: Uint8Array
-  readonly server: string | undefined
 }): Result.Result<Uint8Array, string> => {
-  const { status, body, server } = options
+  const { status, body } = options
   if (!Number.isInteger(status) || status < 300 || status > 599) {
     return Result.fail("the status of a denial is not an integer from 300 to 599")
   }
@@ -93,16 +82,10 @@ export const buildDenial = (options: {
     ["Connection", connection],
     ["Content-Length", String(body.length)]
   ]
-  if (server !== undefined) {
-    if (!isFieldValue(server)) return Result.fail("invalid value of header Server")
-    headers.push(["Server", server])
-  }
   const problem = headersProblem(
     options.headers,
     (name) =>
-      (name.startsWith("sec-websocket-") && name !== "sec-websocket-version") ||
-      framingHeaders.has(name) ||
-      (name === "server" && server !== undefined)
+      (name.startsWith("sec-websocket-") && name !== "sec-websocket-version") || framingHeaders.has(name)
   )
   if (problem !== undefined) return Result.fail(problem)
   const head = encodeHead(`HTTP/1.1 ${status} ${reason}`, [...headers, ...options.headers])

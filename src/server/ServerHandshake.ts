@@ -6,14 +6,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Utf8 from "../bytes/Utf8.ts"
-import { ChannelCore } from "../channel/ChannelCore.ts"
 import { Compression } from "../channel/Compression.ts"
-import { Framing } from "../channel/Framing.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { endWith, readHead } from "../channel/HeadExchange.ts"
+import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
-import * as WebSocketChannel from "../channel/WebSocketChannel.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import {
@@ -33,12 +31,6 @@ export type Accepted = ConnectionAccept | string | undefined | void
 
 /** Decides on a request. */
 export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepted, ConnectionDeny, R>
-
-/** A channel, with the engine that the server drains. */
-export interface OpenedChannel {
-  readonly core: ChannelCore
-  readonly channel: WebSocketChannel.Channel
-}
 
 export interface ServerHandshake<R> {
   readonly transport: Transport
@@ -68,7 +60,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
 
 const open = Effect.fnUntraced(function* <R>(
   options: ServerHandshake<R>
-): Effect.fn.Return<OpenedChannel, Refusal, R | Protocol> {
+): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
   const { request, rest } = yield* readRequest(options)
   const connectionRequest = fromHandshake(request, options.transport.peer)
   const accepted = yield* decide(connectionRequest, options.onConnect)
@@ -156,7 +148,7 @@ const accept = Effect.fnUntraced(function* ({
   readonly connectionRequest: ConnectionRequest
   readonly accepted: ConnectionAccept
   readonly rest: Uint8Array
-}): Effect.fn.Return<OpenedChannel, Refusal, Protocol> {
+}): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, Protocol> {
   const { headers, subprotocol } = accepted
   if (subprotocol !== undefined && !request.protocols.includes(subprotocol)) {
     return yield* applicationDefect(
@@ -164,42 +156,29 @@ const accept = Effect.fnUntraced(function* ({
     )
   }
   const negotiated = (yield* Compression).accept(request.extensions)
-  const extensions = negotiated.extensions.map(ExtensionHeader.format)
   const response = (yield* Handshake).accept({
     key: request.key,
     subprotocol,
-    extensions: extensions.length === 0 ? undefined : extensions.join(", "),
+    extensions: ExtensionHeader.formatAll(negotiated.extensions),
     headers: toLines(headers)
   })
   if (Result.isFailure(response))
     return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
 
-  const codec = (yield* Framing).make({
-    ...options,
-    masking: options.requireMaskedClientFrames ? "required" : "either",
-    maskOutgoing: options.maskServerFrames,
-    allowedReservedBits: negotiated.reservedBits
-  })
-  const core = new ChannelCore({
+  const opened = yield* OpenedChannel.make({
     role: "server",
     transport,
-    codec,
     options,
-    context: yield* Effect.context<Timeouts>()
-  })
-  const channel = WebSocketChannel.make(core, {
-    role: "server",
+    negotiated,
+    masking: options.requireMaskedClientFrames ? "required" : "either",
+    maskOutgoing: options.maskServerFrames,
     subprotocol,
-    extensions,
-    peer: transport.peer,
-    local: transport.local,
-    tls: transport.tls,
     request: connectionRequest,
     response: undefined
   })
   transport.write([response.success])
-  core.start(rest)
-  return { core, channel }
+  opened.core.start(rest)
+  return opened
 })
 
 /** Answers, and ends the transport. */

@@ -12,6 +12,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ChannelCore } from "../channel/ChannelCore.ts"
+import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
@@ -92,10 +93,7 @@ const unexpectedCondition = 1011
 const defaultDrainLimit = Duration.seconds(10)
 
 /** Runs the handler, then closes the connection. */
-const runHandler = <E, R>(
-  onOpen: Handlers<E, R>["onOpen"],
-  { channel, core }: ServerHandshake.OpenedChannel
-) =>
+const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core }: OpenedChannel) =>
   Effect.suspend(() => onOpen(channel)).pipe(
     Effect.exit,
     Effect.flatMap((exit) => {

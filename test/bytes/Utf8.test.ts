@@ -154,20 +154,6 @@ describe("Utf8Validator", () => {
     }
     assert.isTrue(inPieces(cutAt(bytes, [...bytes.keys()])))
   })
-
-  it("starts a new text after reset, whatever was due", () => {
-    const validator = new Utf8.Utf8Validator()
-    for (const start of [[0xe0], [0xed], [0xf0], [0xf4], [0xf0, 0x90], [0xc3]]) {
-      assert.isTrue(validator.write(Uint8Array.from(start)))
-      assert.isFalse(validator.isComplete)
-      validator.reset()
-      assert.isTrue(validator.isComplete)
-      for (const text of ["\u0080", "\u07ff", everyKind]) {
-        assert.isTrue(validator.write(utf8(text)))
-        assert.isTrue(validator.isComplete)
-      }
-    }
-  })
 })
 
 describe("Utf8", () => {

@@ -43,7 +43,7 @@ const rejected = <A>(result: Result.Result<A, Rejection>): Rejection => {
   if (Result.isSuccess(result)) return assert.fail(`accepted: ${JSON.stringify(result.success)}`)
   // Every rejection can be sent as it is.
   const { status, reason, headers } = result.failure
-  const denial = buildDenial({ status, reason, headers, body: new Uint8Array(0), server: undefined })
+  const denial = buildDenial({ status, reason, headers, body: new Uint8Array(0) })
   assert.isTrue(Result.isSuccess(denial))
   return result.failure
 }
