@@ -31,6 +31,8 @@ export class SlabPool {
 export class OutgoingBytes {
   /** Bytes gathered since the last `take`. */
   length = 0
+  /** Bytes gathered ever. */
+  total = 0
   readonly pool: SlabPool
 
   #segments: Array<Uint8Array> = []
@@ -54,6 +56,7 @@ export class OutgoingBytes {
     pool.position += size
     this.#end = pool.position
     this.length += size
+    this.total += size
   }
 
   /** Adds `bytes` by reference: they must not change until they are written. */
@@ -62,6 +65,7 @@ export class OutgoingBytes {
     this.#closeRun()
     this.#segments.push(bytes)
     this.length += bytes.length
+    this.total += bytes.length
   }
 
   /** What was gathered, in order; nothing is left behind. */

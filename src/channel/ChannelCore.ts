@@ -15,14 +15,14 @@
  *   suspending senders, pongs by keeping only the latest (RFC 6455 5.5.3).
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import * as Utf8 from "../bytes/Utf8.ts"
 import {
   type Codec,
   Connection,
@@ -30,23 +30,27 @@ import {
   type ConnectionOptions
 } from "../connection/Connection.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
-import * as Opcode from "../frame/Opcode.ts"
-import { type OutgoingMessage, type Payload, type ReceivedMessage, toBytes } from "../message/Message.ts"
+import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
-import type { CloseEvent } from "./CloseEvent.ts"
+import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
+import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import { type Batch, Inbox } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
+import { Sender } from "./Sender.ts"
+import type { Statistics } from "./Statistics.ts"
 import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
 import {
   CloseTimeout,
   ConnectionClosed,
   fromViolation,
   invalidCall,
+  PingTimeout,
   TransportFailure,
-  WebSocketError
+  WebSocketError,
+  type WebSocketErrorReason
 } from "./WebSocketError.ts"
 
-export interface ChannelCoreOptions extends ConnectionOptions {
+export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions {
   readonly closeHandshakeTimeout: Duration.Duration
   readonly maxSendBufferSize: number
   readonly maxReceiveBufferSize: number
@@ -61,6 +65,8 @@ const controlCapacity = 16
 export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
+  /** What the application sends. */
+  readonly sender: Sender
   /** Called once the transport is gone, for who holds something for the connection. */
   onGone: (() => void) | undefined
 
@@ -75,7 +81,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #pongs: ControlQueue | undefined
   // Of those who handle pings instead of the automatic pong.
   #pingHandlers: ReadonlyArray<ControlQueue> = []
-  #pendingPong: Uint8Array | undefined
   #isPaused = false
   #timer: Fiber.Fiber<void> | undefined
   #timerKind: TimeoutKind | undefined
@@ -83,8 +88,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #isEnding = false
   // Why the connection did not end cleanly, where that is known.
   #failure: WebSocketError | undefined
-  // What our own Close frame says, once this end has started the closing handshake.
-  #localClose: CloseCode.ClosePayload | undefined
+  #closedByMe = false
+  #droppedByMe = false
+  #timeout: CloseFacts["timeout"]
+  #heartbeat: Heartbeat | undefined
+  #heartbeatFiber: Fiber.Fiber<void> | undefined
 
   constructor(options: {
     readonly role: "client" | "server"
@@ -99,6 +107,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
+    this.sender = new Sender(this.#connection, this.#outbox, this)
   }
 
   /** Starts reading. `rest`: bytes that came with the opening handshake. */
@@ -106,6 +115,9 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.transport.listen(this)
     if (rest.length > 0) this.onData(rest)
     if (!this.#isPaused) this.transport.resume()
+    if (Duration.isZero(this.#options.autoPingInterval)) return
+    this.#heartbeat = new Heartbeat(this, this.#options, Context.get(this.#context, Clock.Clock))
+    this.#heartbeatFiber = Effect.runForkWith(this.#context)(this.#heartbeat.run)
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
@@ -133,10 +145,36 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     }
   }
 
+  get statistics(): Statistics {
+    const { received, sent } = this.#connection
+    return { received, sent, roundTripTime: this.#heartbeat?.roundTripTime }
+  }
+
+  get closeFacts(): CloseFacts {
+    const { localClose, remoteClose, state, violation, wasClean } = this.#connection
+    const isOver = state === "Closed" || state === "Failed"
+    return {
+      wasClean,
+      wasNotCleanReason: wasClean || !isOver ? undefined : this.#uncleanReason,
+      localClose,
+      remoteClose,
+      closedByMe: this.#closedByMe,
+      violation,
+      droppedByMe: this.#droppedByMe,
+      timeout: this.#timeout
+    }
+  }
+
+  get #uncleanReason(): string {
+    if (this.#connection.violation !== undefined || this.#failure !== undefined) return this.error.message
+    return `${this.#droppedByMe ? "this end" : "the peer"} ended the transport without a closing handshake`
+  }
+
   // ---- transport ----------------------------------------------------------
 
   onData(chunk: Uint8Array): void {
     this.#outbox.isInTurn = true
+    this.#heartbeat?.onData()
     this.#connection.receive(chunk)
     this.#inbox.deliver()
     this.#outbox.isInTurn = false
@@ -154,12 +192,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onDrain(): void {
-    this.#sendPendingPong()
+    this.sender.sendPendingPong()
     this.#outbox.flush()
   }
 
   onClose(cause: unknown): void {
     this.#timer?.interruptUnsafe()
+    this.#heartbeatFiber?.interruptUnsafe()
     this.#isEnding = true
     if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
       this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
@@ -172,23 +211,19 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   // ---- connection events --------------------------------------------------
 
-  onMessage(message: ReceivedMessage): void {
+  onMessage(message: ReceivedMessage | MessagePiece): void {
     this.#inbox.push(message)
   }
 
   onPing(payload: Uint8Array): void {
-    if (this.#pingHandlers.length === 0) {
-      // RFC 6455 section 5.5.3 lets only the latest of several pings be answered:
-      // a peer that pings without reading costs one pong.
-      if (this.#outbox.isFull) this.#pendingPong = new Uint8Array(payload)
-      else this.#connection.sendPong(payload)
-    }
+    if (this.#pingHandlers.length === 0) this.sender.answerPing(payload)
     for (const pings of [...this.#pingHandlers, this.pings]) {
       Queue.offerUnsafe(pings, new Uint8Array(payload))
     }
   }
 
   onPong(payload: Uint8Array): void {
+    this.#heartbeat?.onPong(payload)
     Queue.offerUnsafe(this.pongs, new Uint8Array(payload))
   }
 
@@ -231,13 +266,23 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   /** The next message alone. */
-  get receive(): Effect.Effect<ReceivedMessage, WebSocketError | Cause.Done> {
+  get receive(): Effect.Effect<ReceivedMessage | MessagePiece, WebSocketError | Cause.Done> {
     return this.#inbox.receive
+  }
+
+  /** Whether messages wait as the application gets them: strings and bytes. */
+  get deliversPlain(): boolean {
+    return !this.#connection.keepBytes && !this.#connection.inPieces
   }
 
   /** From now on text is kept as bytes. */
   keepBytes(): void {
     this.#connection.keepBytes = true
+  }
+
+  /** From now on messages come in pieces. */
+  readInPieces(): void {
+    this.#connection.inPieces = true
   }
 
   #pauseReading(): void {
@@ -249,60 +294,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #resumeReading(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
+    this.#heartbeat?.onResume()
     this.transport.resume()
-  }
-
-  // ---- sending ------------------------------------------------------------
-
-  send(message: Payload | OutgoingMessage): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => {
-      if (typeof message === "string") return this.#write(() => this.#connection.sendText(message))
-      if (ArrayBuffer.isView(message)) {
-        const bytes = toBytes(message)
-        return this.#write(() => this.#connection.sendBytes(Opcode.Binary, bytes))
-      }
-      const { payload } = message
-      const isBinary = message.isBinary ?? typeof payload !== "string"
-      if (typeof payload === "string") {
-        return isBinary ? this.send(Utf8.encode(payload)) : this.send(payload)
-      }
-      if (isBinary) return this.send(payload)
-      const bytes = toBytes(payload)
-      if (!Utf8.isValid(bytes)) return Effect.fail(invalidCall("a text message's payload is not valid UTF-8"))
-      return this.#write(() => this.#connection.sendBytes(Opcode.Text, bytes))
-    })
-  }
-
-  sendPing(payload: Uint8Array): Effect.Effect<void, WebSocketError> {
-    return this.#sendControl(payload, () => this.#connection.sendPing(payload))
-  }
-
-  sendPong(payload: Uint8Array): Effect.Effect<void, WebSocketError> {
-    return this.#sendControl(payload, () => this.#connection.sendPong(payload))
-  }
-
-  #sendControl(payload: Uint8Array, write: () => void): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() =>
-      payload.length > Opcode.maxControlPayload
-        ? Effect.fail(
-            invalidCall(
-              `a control frame carries at most ${Opcode.maxControlPayload} bytes, got ${payload.length}`
-            )
-          )
-        : this.#write(write)
-    )
-  }
-
-  /** Sends the pong that had to wait, if there is one. */
-  #sendPendingPong(): void {
-    if (this.#pendingPong === undefined || !this.#connection.isReceiving) return
-    this.#connection.sendPong(this.#pendingPong)
-    this.#pendingPong = undefined
-    this.#outbox.flush()
-  }
-
-  #write(write: () => void): Effect.Effect<void, WebSocketError> {
-    return this.#connection.state === "Open" ? this.#outbox.send(write) : Effect.fail(this.error)
   }
 
   // ---- closing ------------------------------------------------------------
@@ -326,15 +319,42 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** Starts the closing handshake, unless it has begun. */
   closeUnsafe(code: number | undefined, reason: string): void {
     if (this.#connection.state !== "Open") return
+    // Within a frame nothing can be said any more.
+    if (this.#connection.isInFrame) return this.abort()
+    this.#closedByMe = true
     this.#connection.sendClose(code, reason)
-    this.#localClose = { code: code ?? CloseCode.noStatusReceived, reason }
     this.#afterTurn()
   }
 
   /** Drops the transport without a closing handshake. */
   abort(): void {
+    if (!this.isClosed) this.#droppedByMe = true
     this.#isEnding = true
     this.transport.abort()
+  }
+
+  // ---- heartbeat ----------------------------------------------------------
+
+  /** Nothing is read for want of room. */
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  ping(payload: Uint8Array): void {
+    // A peer that does not read would not answer it: it is as good as sent.
+    if (this.#connection.isInFrame || this.#outbox.isFull) return
+    this.#connection.sendPing(payload)
+    this.#outbox.flush()
+  }
+
+  pingTimeUp(): void {
+    this.#fail("autoPing", new PingTimeout({ message: "the peer did not answer an automatic ping in time" }))
+  }
+
+  #fail(timeout: CloseFacts["timeout"], reason: WebSocketErrorReason): void {
+    this.#timeout = timeout
+    this.#failure = new WebSocketError({ reason })
+    this.abort()
   }
 
   /** Flushes, and takes the steps that the connection's state asks for. */
@@ -368,7 +388,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #flushTurn(): void {
     this.#outbox.flush()
     // What the turn wrote may have been what the pong had to wait for.
-    if (!this.#outbox.isFull) this.#sendPendingPong()
+    if (!this.#outbox.isFull) this.sender.sendPendingPong()
   }
 
   /**
@@ -384,7 +404,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#startTimer("transportEnd")
   }
 
-  #startTimer(kind: TimeoutKind): void {
+  #startTimer(kind: "closeHandshake" | "transportEnd"): void {
     if (this.#timerKind === kind) return
     this.#timerKind = kind
     this.#timer?.interruptUnsafe()
@@ -397,14 +417,14 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     )
   }
 
-  #timeUp(kind: TimeoutKind): void {
+  #timeUp(kind: "closeHandshake" | "transportEnd"): void {
     this.#timer = undefined
     if (kind === "closeHandshake") {
-      this.#failure = new WebSocketError({
-        reason: new CloseTimeout({ message: "the peer did not answer the Close frame in time" })
-      })
+      this.#fail(kind, new CloseTimeout({ message: "the peer did not answer the Close frame in time" }))
+    } else {
+      this.#timeout = kind
+      this.abort()
     }
-    this.abort()
   }
 
   /** Nothing more will be received or sent: everyone who waits is told. */
@@ -418,16 +438,14 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   /** Why nothing more can be sent or received. */
   get error(): WebSocketError {
-    const { state, violation } = this.#connection
+    const { localClose, state, violation } = this.#connection
     if (this.#failure !== undefined) return this.#failure
     if (violation !== undefined) {
       this.#failure = fromViolation(violation)
       return this.#failure
     }
     const { code, reason, wasClean } =
-      state === "CloseSent" && this.#localClose !== undefined
-        ? { ...this.#localClose, wasClean: false }
-        : this.closeEvent
+      state === "CloseSent" && localClose !== undefined ? { ...localClose, wasClean: false } : this.closeEvent
     return new WebSocketError({ reason: new ConnectionClosed({ code, closeReason: reason, wasClean }) })
   }
 }

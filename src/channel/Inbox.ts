@@ -4,11 +4,14 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { EncodedText, type ReceivedMessage } from "../message/Message.ts"
+import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { WebSocketError } from "./WebSocketError.ts"
 
-/** All messages that waited. */
-export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
+/** What waits: messages, or their pieces. */
+type Received = ReceivedMessage | MessagePiece
+
+/** All that waited. */
+export type Batch = NonEmptyReadonlyArray<Received>
 
 /** What a pull gets when no message is left and none can come. */
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
@@ -16,7 +19,7 @@ export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 /** Someone who waits for messages: takes what it wants, or is told of the end. */
 type Reader = (end: End | undefined) => void
 
-type Received<A> = Effect.Effect<A, WebSocketError | Cause.Done>
+type Take<A> = Effect.Effect<A, WebSocketError | Cause.Done>
 
 /** Bytes that a message keeps in memory beside its payload, roughly. */
 const overhead = 128
@@ -28,7 +31,7 @@ export class Inbox {
    */
   size = 0
 
-  #messages: Array<ReceivedMessage> = []
+  #messages: Array<Received> = []
   #readers: Array<Reader> = []
   #end: End | undefined
   // The buffer that `size` counted last: the views of one chunk follow one another.
@@ -41,19 +44,19 @@ export class Inbox {
   }
 
   /** All messages that wait, once there is one. */
-  readonly pull: Received<Batch> = this.#read(() => {
+  readonly pull: Take<Batch> = this.#read(() => {
     const batch = this.#messages as unknown as Batch // not empty: a reader takes when there is something
     this.#messages = []
     return batch
   })
 
   /** The first message that waits, once there is one. */
-  readonly receive: Received<ReceivedMessage> = this.#read(() => {
+  readonly receive: Take<Received> = this.#read(() => {
     const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
     return message
   })
 
-  #read<A>(take: () => A): Received<A> {
+  #read<A>(take: () => A): Take<A> {
     const taking = (): A => {
       const taken = take()
       if (this.isEmpty) {
@@ -63,7 +66,7 @@ export class Inbox {
       }
       return taken
     }
-    const waiting: Received<A> = Effect.callback((resume) => {
+    const waiting: Take<A> = Effect.callback((resume) => {
       const reader: Reader = (end) => resume(end ?? Effect.succeed(taking()))
       this.#readers.push(reader)
       return Effect.sync(() => {
@@ -77,14 +80,14 @@ export class Inbox {
     return this.#messages.length === 0
   }
 
-  push(message: ReceivedMessage): void {
+  push(message: Received): void {
     this.#messages.push(message)
     this.size += overhead
     if (typeof message === "string") {
       this.size += message.length
       return
     }
-    const { buffer } = message instanceof EncodedText ? message.bytes : message
+    const { buffer } = message instanceof Uint8Array ? message : message.bytes
     if (buffer === this.#counted) return
     this.#counted = buffer
     this.size += buffer.byteLength

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Opcode from "../frame/Opcode.ts"
 
 /** An option has a value it cannot have. */
 export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("InvalidOptions", {
@@ -65,6 +66,14 @@ export const timeLimit = (fallback: Duration.Duration) =>
     'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
   )
 
+/** A number of bytes within bounds. */
+export const sizeWithin = (minimum: number, maximum: number, fallback: number) =>
+  option(
+    Schema.Int.check(Schema.isBetween({ minimum, maximum })),
+    fallback,
+    `a whole number of bytes from ${minimum} to ${maximum}`
+  )
+
 /** One of a few values, several times. */
 export const someOf = <const L extends ReadonlyArray<number>>(all: L) =>
   option(
@@ -96,6 +105,17 @@ export const common = {
   openHandshakeTimeout: timeLimit(Duration.zero),
   /** Time for the peer to answer a Close frame, from when it is queued, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
   closeHandshakeTimeout: timeLimit(Duration.seconds(1)),
+  /** Time from a sign of life to the next automatic ping. Default: 0, no pings. */
+  autoPingInterval: timeLimit(Duration.zero),
+  /** Time for the pong to an automatic ping, then the transport is dropped. Default: 0, no limit. */
+  autoPingTimeout: timeLimit(Duration.zero),
+  /**
+   * Payload of automatic pings, in bytes from 4 to 125: a sequence number of 4 bytes,
+   * from 12 on after the send time in nanoseconds since 1970, and zeros. Default: 4.
+   */
+  autoPingSize: sizeWithin(4, Opcode.maxControlPayload, 4),
+  /** Whatever is received is a sign of life; `false`: only pongs are. Default: `true`. */
+  autoPingRestartOnAnyTraffic: flag(true),
   /** Send small packets without delay (TCP_NODELAY). Default: `true`. */
   tcpNoDelay: flag(true),
   /** Bytes that may wait to be sent before `send` suspends. Default: 1 MiB. */
@@ -115,7 +135,9 @@ export const hardened = {
   maxMessagePayloadSize: 16 * mebibyte,
   openHandshakeTimeout: "10 seconds",
   closeHandshakeTimeout: "5 seconds",
-  echoCloseCodeReason: true
+  echoCloseCodeReason: true,
+  autoPingInterval: "30 seconds",
+  autoPingTimeout: "30 seconds"
 } as const
 
 /** The decoded options of both roles. */

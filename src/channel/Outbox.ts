@@ -14,7 +14,15 @@ import type { WebSocketError } from "./WebSocketError.ts"
 
 const flushAt = 65_536
 
+/**
+ * What is sent. Frames of two messages must not mix, and nothing may stand within
+ * a frame: a message waits until the one sent in fragments is complete, a control
+ * frame until the fragment is.
+ */
+export type Sent = "Message" | "Control" | "Fragment"
+
 interface Waiting {
+  readonly sent: Sent
   readonly write: () => void
   readonly resume: (effect: Effect.Effect<void, WebSocketError>) => void
 }
@@ -22,6 +30,10 @@ interface Waiting {
 export class Outbox {
   /** A chunk is being received: its turn ends with a flush, so none need be scheduled. */
   isInTurn = false
+  /** A message is being sent in fragments. */
+  isMessageOpen = false
+  /** A fragment is half sent. */
+  isFrameOpen = false
 
   readonly #outgoing: OutgoingBytes
   readonly #transport: Transport
@@ -46,17 +58,22 @@ export class Outbox {
     return this.bufferedAmount >= this.#limit
   }
 
-  /** Lets `write` put a message's frames into the outgoing bytes: now, or in turn once there is room. */
-  send(write: () => void): Effect.Effect<void, WebSocketError> {
-    if (this.#waiting.length > 0 || this.isFull) return this.#awaitRoom(write)
+  /** Lets `write` put frames into the outgoing bytes: now, or in turn once it may and there is room. */
+  send(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
+    const isBehind = this.#waiting.length > 0 && sent === "Message"
+    if (isBehind || this.isFull || !this.#mayGo(sent)) return this.#awaitTurn({ sent, write })
     write()
     this.#scheduleFlush()
     return Effect.void
   }
 
-  #awaitRoom(write: () => void): Effect.Effect<void, WebSocketError> {
+  #mayGo(sent: Sent): boolean {
+    return sent === "Message" ? !this.isMessageOpen : sent === "Fragment" || !this.isFrameOpen
+  }
+
+  #awaitTurn(frames: Omit<Waiting, "resume">): Effect.Effect<void, WebSocketError> {
     return Effect.callback<void, WebSocketError>((resume) => {
-      const waiting: Waiting = { write, resume }
+      const waiting: Waiting = { ...frames, resume }
       this.#waiting.push(waiting)
       return Effect.sync(() => {
         this.#waiting = this.#waiting.filter((other) => other !== waiting)
@@ -79,11 +96,18 @@ export class Outbox {
   flush(): void {
     while (true) {
       this.#writeOut()
-      if (this.#waiting.length === 0 || this.isFull) return
-      const { resume, write } = this.#waiting.shift()!
-      write()
-      resume(Effect.void)
+      const next = this.#takeNext()
+      if (next === undefined) return
+      next.write()
+      next.resume(Effect.void)
     }
+  }
+
+  /** The first of those who wait that may send. */
+  #takeNext(): Waiting | undefined {
+    if (this.#waiting.length === 0 || this.isFull) return undefined
+    const index = this.#waiting.findIndex(({ sent }) => this.#mayGo(sent))
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
   }
 
   /** Writes everything to the transport, however much it holds: nothing will be gathered any more. */

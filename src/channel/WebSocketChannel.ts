@@ -14,18 +14,25 @@ import * as Stream from "effect/Stream"
 import * as Violation from "../frame/Violation.ts"
 import type { ConnectionRequest, ConnectionResponse } from "../handshake/ConnectionRequest.ts"
 import {
-  EncodedText,
   type IncomingMessage,
   type Message,
+  MessagePiece,
   type OutgoingMessage,
   type Payload,
   toIncomingMessage,
   toMessage
 } from "../message/Message.ts"
+import type { PreparedMessage } from "../message/PreparedMessage.ts"
 import type { TlsFacts } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
-import type { CloseEvent } from "./CloseEvent.ts"
-import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
+import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
+import type { MessageWriter } from "./Sender.ts"
+import type { Statistics } from "./Statistics.ts"
+import * as StreamedMessages from "./StreamedMessages.ts"
+import { fromViolation, invalidCall, type WebSocketError } from "./WebSocketError.ts"
+
+export type { MessageWriter } from "./Sender.ts"
+export type { StreamedMessage } from "./StreamedMessages.ts"
 
 /** What was agreed in the opening handshake, and with whom. */
 export interface ChannelFacts {
@@ -69,11 +76,32 @@ export interface Channel extends ChannelFacts {
    */
   readonly incoming: Stream.Stream<IncomingMessage, WebSocketError>
   /**
+   * The messages received, each a stream of its own that can be read before the
+   * message is complete: what waits unread is at most about `maxReceiveBufferSize`,
+   * however long the message. From then on the other ways to receive fail.
+   */
+  readonly streamed: Stream.Stream<StreamedMessages.StreamedMessage, WebSocketError>
+  /**
    * Sends a message: a string as text, bytes as binary. Succeeds when the frame is
    * in the outgoing buffer, which is written at the end of the turn. Suspends while
    * more than `maxSendBufferSize` bytes wait; interrupted then, it has sent nothing.
    */
-  readonly send: (message: Payload | OutgoingMessage) => Effect.Effect<void, WebSocketError>
+  readonly send: (message: Payload | OutgoingMessage | PreparedMessage) => Effect.Effect<void, WebSocketError>
+  /**
+   * Sends one message in fragments as `write` hands them over (Autobahn's
+   * `beginMessage`, `endMessage`); it is complete when `write` succeeds. Other
+   * messages wait meanwhile, control frames do not. When `write` fails after a first
+   * fragment, the connection is closed with 1011: half a message cannot be taken back.
+   */
+  readonly sendFragmented: <A, E, R>(
+    options: FragmentedOptions,
+    write: (writer: MessageWriter) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, WebSocketError | E, R>
+  /** Sends a stream as one message, each element a fragment: see `sendFragmented`. */
+  readonly sendStream: <E, R>(
+    payload: Stream.Stream<Payload, E, R>,
+    options: FragmentedOptions
+  ) => Effect.Effect<void, WebSocketError | E, R>
   /** Sends a ping with at most 125 bytes of payload. Default: none. */
   readonly sendPing: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError>
   /** Sends an unsolicited pong with at most 125 bytes of payload. Default: none. */
@@ -105,6 +133,16 @@ export interface Channel extends ChannelFacts {
   readonly closed: Effect.Effect<CloseEvent>
   /** Bytes accepted by `send` that the network has not taken yet. */
   readonly bufferedAmount: Effect.Effect<number>
+  /** What has gone through the connection so far. */
+  readonly statistics: Effect.Effect<Statistics>
+  /** What is known of the connection's end so far: who closed, with what, and which timeout fired. */
+  readonly closeFacts: Effect.Effect<CloseFacts>
+}
+
+/** What must be known of a message before its first fragment. */
+export interface FragmentedOptions {
+  /** Binary, or text in UTF-8. */
+  readonly isBinary: boolean
 }
 
 /** The connection that a handler serves. */
@@ -122,26 +160,35 @@ const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
     return Effect.fail(fromViolation("TextTooLong"))
   })
 
+const isPiece = (received: unknown): boolean => received instanceof MessagePiece
+
+const inPieces = Effect.suspend(() =>
+  Effect.fail(invalidCall("the messages of this channel are read as streams"))
+)
+
 /** A channel on its engine. */
 export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
   const pull = Effect.flatMap(core.pull, (batch) => {
-    if (!batch.some((message) => message instanceof EncodedText)) {
-      return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // no other kind is left
-    }
+    if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
+    if (batch.some(isPiece)) return inPieces
     const messages = batch.map(toMessage)
     return messages.includes(undefined)
       ? tooLong(core)
       : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
   })
   const receive = Effect.flatMap(core.receive, (received) => {
+    if (isPiece(received)) return inPieces
     const message = toMessage(received)
     return message === undefined ? tooLong(core) : Effect.succeed(message)
   }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
   const pullBytes = Effect.suspend(() => {
     core.keepBytes()
-    return Effect.map(
+    return Effect.flatMap(
       core.pull,
-      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
+      (batch) =>
+        batch.some(isPiece)
+          ? inPieces
+          : Effect.succeed(batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage>) // as many
     )
   })
   const closeOnDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
@@ -157,9 +204,13 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
     receive,
     messages: Stream.fromPull(Effect.succeed(pull)),
     incoming: Stream.fromPull(Effect.succeed(pullBytes)),
-    send: (message) => core.send(message),
-    sendPing: (payload = noBytes) => core.sendPing(payload),
-    sendPong: (payload = noBytes) => core.sendPong(payload),
+    streamed: StreamedMessages.make(core),
+    send: (message) => core.sender.send(message),
+    sendFragmented: ({ isBinary }, write) => core.sender.sendFragmented(isBinary, write),
+    sendStream: (payload, { isBinary }) =>
+      core.sender.sendFragmented(isBinary, (writer) => Stream.runForEach(payload, writer.send)),
+    sendPing: (payload = noBytes) => core.sender.sendPing(payload),
+    sendPong: (payload = noBytes) => core.sender.sendPong(payload),
     pings: Stream.suspend(() => Stream.fromQueue(core.pings)),
     pongs: Stream.suspend(() => Stream.fromQueue(core.pongs)),
     onPing: (handler) =>
@@ -185,7 +236,9 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
       ),
     close: (code, reason = "") => core.close(code, reason),
     closed: Deferred.await(core.closed),
-    bufferedAmount: Effect.sync(() => core.bufferedAmount)
+    bufferedAmount: Effect.sync(() => core.bufferedAmount),
+    statistics: Effect.sync(() => core.statistics),
+    closeFacts: Effect.sync(() => core.closeFacts)
   }
 }
 

@@ -34,6 +34,11 @@ export class CloseTimeout extends Schema.TaggedError<CloseTimeout>()("CloseTimeo
   message: Schema.String
 }) {}
 
+/** The peer did not answer an automatic ping within `autoPingTimeout`; the transport was dropped. */
+export class PingTimeout extends Schema.TaggedError<PingTimeout>()("PingTimeout", {
+  message: Schema.String
+}) {}
+
 /**
  * The connection is closing or closed. `code` and `closeReason` are the peer's:
  * 1005 when its Close frame had none, 1006 when no Close frame came (RFC 6455
@@ -70,6 +75,7 @@ export const WebSocketErrorReason = Schema.Union([
   InvalidPayload,
   MessageTooBig,
   CloseTimeout,
+  PingTimeout,
   ConnectionClosed,
   TransportFailure,
   InvalidCall

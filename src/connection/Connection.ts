@@ -10,8 +10,10 @@ import type { FrameDecoder } from "../frame/FrameDecoder.ts"
 import type { FrameWriter } from "../frame/FrameWriter.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import * as Violation from "../frame/Violation.ts"
-import { EncodedText, type ReceivedMessage } from "../message/Message.ts"
+import { EncodedText, MessagePiece, type ReceivedMessage } from "../message/Message.ts"
 import type { MessageAssembler } from "../message/MessageAssembler.ts"
+import type { PreparedMessage } from "../message/PreparedMessage.ts"
+import type { Traffic } from "./Traffic.ts"
 
 /**
  * Where a connection stands.
@@ -55,7 +57,7 @@ export interface ConnectionOptions {
 
 /** What a connection hands to its owner while it receives. Payloads are views of the chunk. */
 export interface ConnectionEvents {
-  onMessage(message: ReceivedMessage): void
+  onMessage(message: ReceivedMessage | MessagePiece): void
   onPing(payload: Uint8Array): void
   onPong(payload: Uint8Array): void
   /** The connection is about to answer a Close, or to fail: the last chance to send. */
@@ -73,6 +75,8 @@ export interface Codec {
 export class Connection {
   /** Read by the owner after every call. */
   state: ConnectionState = "Open"
+  /** What our Close frame said, once it was sent. */
+  localClose: CloseCode.ClosePayload | undefined
   /** What the peer's Close frame said, once it came. */
   remoteClose: CloseCode.ClosePayload | undefined
   /** The rule that was violated, once the connection failed. */
@@ -83,11 +87,18 @@ export class Connection {
   wasClean = false
   /** Deliver text as bytes: the application wants no strings. */
   keepBytes: boolean
+  /** Deliver messages in pieces as they come: the application reads them as streams. */
+  inPieces = false
   readonly outgoing: OutgoingBytes
 
   readonly #codec: Codec
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
+  readonly #received = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frames: 0, messages: 0 }
+  #sentMessages = 0
+  #sentMessageOctets = 0
+  // Of the next frame of the message that is sent in fragments.
+  #fragmentOpcode: number = Opcode.Continuation
 
   constructor(codec: Codec, options: ConnectionOptions, events: ConnectionEvents) {
     this.outgoing = codec.outgoing
@@ -102,11 +113,29 @@ export class Connection {
     return this.state === "Open" || this.state === "CloseSent"
   }
 
+  /** What was received, once the chunk at hand is through. */
+  get received(): Traffic {
+    return { ...this.#received }
+  }
+
+  /** What was sent. */
+  get sent(): Traffic {
+    const { frames, payloadOctets } = this.#codec.writer
+    return {
+      wireOctets: this.outgoing.total,
+      payloadOctets,
+      messageOctets: this.#sentMessageOctets,
+      frames,
+      messages: this.#sentMessages
+    }
+  }
+
   // ---- receiving ----------------------------------------------------------
 
   /** Takes a chunk, and with it its ownership: payloads are unmasked in place. */
   receive(chunk: Uint8Array): void {
     if (!this.isReceiving) return
+    this.#received.wireOctets += chunk.length
     const decoder = this.#codec.decoder
     decoder.push(chunk)
     while (true) {
@@ -125,12 +154,22 @@ export class Connection {
   }
 
   #receiveData(decoder: FrameDecoder): void {
+    const received = this.#received
+    if (decoder.isFirst) received.frames++
+    received.payloadOctets += decoder.payload.length
     if (this.state !== "Open") return
     const assembler = this.#codec.assembler
-    const event = assembler.accept(decoder)
-    if (event === "Incomplete") return
+    const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.#fail(assembler.violation!)
+    if (event === "Incomplete" && !this.inPieces) return
     const payload = assembler.take()
+    received.messageOctets += payload.length
+    if (event === "Message") received.messages++
+    if (this.inPieces) {
+      // A header may come without any payload: that is no news.
+      if (event === "Incomplete" && payload.length === 0) return
+      return this.#events.onMessage(new MessagePiece(payload, assembler.isBinary, event === "Message"))
+    }
     if (assembler.isBinary) return this.#events.onMessage(payload)
     if (this.keepBytes) return this.#receiveBytesOfText(payload, assembler.isValidated)
     const text = Utf8.decode(payload)
@@ -159,7 +198,7 @@ export class Connection {
       else this.#writeClose(content.code, content.reason)
     }
     this.state = "Finished"
-    this.wasClean = true
+    this.wasClean = !this.mustDrop
   }
 
   /** RFC 6455 section 7.1.7. A second Close frame is never sent (5.5.1). */
@@ -175,19 +214,34 @@ export class Connection {
 
   // ---- sending ------------------------------------------------------------
 
+  /** Octets that the fragment which was begun still lacks. */
+  get missing(): number {
+    return this.#codec.writer.missing
+  }
+
+  /** A fragment is half sent: nothing but the rest of it may be sent. */
+  get isInFrame(): boolean {
+    return this.missing > 0
+  }
+
   /** Sends a whole text message; only while `Open`. */
   sendText(text: string): void {
     const { autoFragmentSize } = this.#options
-    if (autoFragmentSize === 0 || text.length * 3 <= autoFragmentSize) {
-      this.#codec.writer.writeText(Opcode.Text, text)
-    } else {
-      this.sendBytes(Opcode.Text, Utf8.encode(text))
+    if (autoFragmentSize > 0 && text.length * 3 > autoFragmentSize) {
+      return this.sendBytes(Opcode.Text, Utf8.encode(text))
     }
+    const { writer } = this.#codec
+    const before = writer.payloadOctets
+    writer.writeText(Opcode.Text, text)
+    this.#sentMessages++
+    this.#sentMessageOctets += writer.payloadOctets - before
   }
 
   /** Sends a whole message of bytes, with opcode `Text` or `Binary`; only while `Open`. */
   sendBytes(opcode: number, payload: Uint8Array): void {
     const { writer } = this.#codec
+    this.#sentMessages++
+    this.#sentMessageOctets += payload.length
     const size = this.#options.autoFragmentSize
     if (size === 0 || payload.length <= size) return writer.write(opcode, true, payload)
     for (let offset = 0; offset < payload.length; offset += size) {
@@ -198,6 +252,44 @@ export class Connection {
         payload.subarray(offset, end)
       )
     }
+  }
+
+  /** Sends a message whose frames were made once, unless they must be masked; only while `Open`. */
+  sendPrepared(message: PreparedMessage): void {
+    const { writer } = this.#codec
+    if (writer.isMasking) return this.sendBytes(message.opcode, message.payload)
+    const { bytes, frames } = message.framed(this.#options.autoFragmentSize)
+    this.#sentMessages++
+    this.#sentMessageOctets += message.payload.length
+    writer.writeFramed(bytes, frames, message.payload.length)
+  }
+
+  /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */
+  beginMessage(opcode: number): void {
+    this.#fragmentOpcode = opcode
+  }
+
+  /** Sends a fragment of the message that was begun. */
+  sendFragment(payload: Uint8Array, isFinal: boolean): void {
+    this.#codec.writer.write(this.#nextFragment(payload.length), isFinal, payload)
+    if (isFinal) this.#sentMessages++
+  }
+
+  /** Sends the header of a fragment, not the last one, whose `length` octets `continueFragment` sends. */
+  beginFragment(length: number): void {
+    this.#codec.writer.beginFrame(this.#nextFragment(length), length)
+  }
+
+  /** Sends the next octets of the fragment that was begun, at most those it lacks. */
+  continueFragment(payload: Uint8Array): void {
+    this.#codec.writer.continueFrame(payload)
+  }
+
+  #nextFragment(length: number): number {
+    const opcode = this.#fragmentOpcode
+    this.#fragmentOpcode = Opcode.Continuation
+    this.#sentMessageOctets += length
+    return opcode
   }
 
   /** Sends a ping of at most 125 bytes; only while `Open`. */
@@ -217,6 +309,12 @@ export class Connection {
   }
 
   #writeClose(code: number | undefined, reason: string): void {
+    if (this.isInFrame) {
+      // A Close frame would be taken for the rest of the payload.
+      this.mustDrop = true
+      return
+    }
+    this.localClose = { code: code ?? CloseCode.noStatusReceived, reason }
     this.#codec.writer.write(Opcode.Close, true, CloseCode.encodePayload(code, reason))
   }
 }

@@ -6,11 +6,12 @@
  * goes out as it is, without a copy, unless it must be masked: it then belongs
  * to the connection until it is written and must not be changed.
  */
-import { applyMask, viewOf } from "../bytes/Masking.ts"
+import { applyMask, rotateKey, viewOf } from "../bytes/Masking.ts"
 import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
 import * as Utf8 from "../bytes/Utf8.ts"
+import { fin, headerSize, maxHeaderSize, writeHeader } from "./FrameHeader.ts"
+import * as Opcode from "./Opcode.ts"
 
-const fin = 0x80
 const copyUpTo = 4096
 
 /** Code units of a text up to which it is encoded in place, three bytes each. */
@@ -27,40 +28,35 @@ export interface FrameWriterOptions {
 }
 
 export class FrameWriter {
+  /** Data frames written. */
+  frames = 0
+  /** Octets of their payloads. */
+  payloadOctets = 0
+  /** Octets that the frame which was begun still lacks; no other frame may be written before they are. */
+  missing = 0
+
   readonly #out: OutgoingBytes
   readonly #options: FrameWriterOptions
+  // Of the frame that was begun.
+  #key: number | undefined
 
   constructor(out: OutgoingBytes, options: FrameWriterOptions) {
     this.#out = out
     this.#options = options
   }
 
+  /** Whether frames carry masking keys. */
+  get isMasking(): boolean {
+    return this.#options.nextMaskingKey !== undefined
+  }
+
   /** One frame. `reservedBits` stand where they do in a frame's first byte. */
   write(opcode: number, isFinal: boolean, payload: Uint8Array, reservedBits = 0): void {
-    const first = opcode | reservedBits | (isFinal ? fin : 0)
-    const length = payload.length
-    const pool = this.#out.pool
-    const inline = length <= copyUpTo
-    pool.reserve(14 + (inline ? length : 0))
-    const nextKey = this.#options.nextMaskingKey
-    const key = nextKey === undefined ? undefined : nextKey()
-    const start = pool.position
-    const end = this.#writeHeader(start, first, length, key)
-    const mask = key !== undefined && this.#options.applyMask
-    if (inline) {
-      pool.bytes.set(payload, end)
-      if (mask) applyMask(pool.bytes, pool.view, end, end + length, key)
-      this.#out.commit(end + length - start)
-    } else {
-      this.#out.commit(end - start)
-      if (mask) {
-        const copy = new Uint8Array(payload) // not slice: a Buffer's is a view
-        applyMask(copy, viewOf(copy), 0, length, key)
-        this.#out.append(copy)
-      } else {
-        this.#out.append(payload)
-      }
-    }
+    const key = this.#nextKey()
+    const { length } = payload
+    this.#count(opcode, length)
+    this.#writeHeader(opcode | reservedBits | (isFinal ? fin : 0), length, key, length <= copyUpTo)
+    this.#writePayload(payload, key)
   }
 
   /** A whole text message in one frame. */
@@ -70,9 +66,8 @@ export class FrameWriter {
       return
     }
     const pool = this.#out.pool
-    pool.reserve(14 + text.length * 3)
-    const nextKey = this.#options.nextMaskingKey
-    const key = nextKey === undefined ? undefined : nextKey()
+    pool.reserve(maxHeaderSize + text.length * 3)
+    const key = this.#nextKey()
     const start = pool.position
     // The header's size depends on the payload's, which is known once the text is
     // encoded: encode where ASCII would start, and move the rare other case.
@@ -80,38 +75,71 @@ export class FrameWriter {
     const length = Utf8.encodeInto(text, pool.bytes, guess)
     const end = start + headerSize(length, key !== undefined)
     if (end !== guess) pool.bytes.copyWithin(end, guess, guess + length)
-    this.#writeHeader(start, opcode | fin, length, key)
+    writeHeader(pool.bytes, pool.view, start, opcode | fin, length, key)
     if (key !== undefined && this.#options.applyMask) {
       applyMask(pool.bytes, pool.view, end, end + length, key)
     }
+    this.#count(opcode, length)
     this.#out.commit(end + length - start)
   }
 
-  /** Writes a header at `at` of the slab and returns where it ends. */
-  #writeHeader(at: number, first: number, length: number, key: number | undefined): number {
-    const { bytes, view } = this.#out.pool
-    const maskBit = key === undefined ? 0 : 0x80
-    let end = at + 2
-    bytes[at] = first
-    if (length < 126) {
-      bytes[at + 1] = length | maskBit
-    } else if (length < 0x1_0000) {
-      bytes[at + 1] = 126 | maskBit
-      view.setUint16(end, length)
-      end += 2
+  /** Data frames that were made elsewhere, without masks: their bytes, number, and octets of payload. */
+  writeFramed(bytes: Uint8Array, frames: number, payloadOctets: number): void {
+    this.frames += frames
+    this.payloadOctets += payloadOctets
+    this.#writePayload(bytes, undefined)
+  }
+
+  /** The header of a data frame that is not its message's last. `continueFrame` writes its `length` octets. */
+  beginFrame(opcode: number, length: number): void {
+    this.#key = this.#nextKey()
+    this.missing = length
+    this.#count(opcode, length)
+    this.#writeHeader(opcode, length, this.#key, false)
+  }
+
+  /** The next octets of the frame that was begun, at most those it lacks. */
+  continueFrame(payload: Uint8Array): void {
+    this.missing -= payload.length
+    this.#writePayload(payload, this.#key)
+    if (this.#key !== undefined) this.#key = rotateKey(this.#key, payload.length)
+  }
+
+  #nextKey(): number | undefined {
+    const next = this.#options.nextMaskingKey
+    return next === undefined ? undefined : next()
+  }
+
+  #count(opcode: number, length: number): void {
+    if (Opcode.isControl(opcode)) return
+    this.frames++
+    this.payloadOctets += length
+  }
+
+  /** A header, with room for the payload behind it where that is to be copied there. */
+  #writeHeader(first: number, length: number, key: number | undefined, isCopied: boolean): void {
+    const { pool } = this.#out
+    pool.reserve(maxHeaderSize + (isCopied ? length : 0))
+    const start = pool.position
+    this.#out.commit(writeHeader(pool.bytes, pool.view, start, first, length, key) - start)
+  }
+
+  #writePayload(payload: Uint8Array, key: number | undefined): void {
+    const { length } = payload
+    const isMasked = key !== undefined && this.#options.applyMask
+    if (length <= copyUpTo) {
+      const { pool } = this.#out
+      pool.reserve(length)
+      const start = pool.position
+      pool.bytes.set(payload, start)
+      if (isMasked) applyMask(pool.bytes, pool.view, start, start + length, key)
+      this.#out.commit(length)
+    } else if (isMasked) {
+      const copy = new Uint8Array(payload) // not slice: a Buffer's is a view
+      applyMask(copy, viewOf(copy), 0, length, key)
+      this.#out.append(copy)
     } else {
-      bytes[at + 1] = 127 | maskBit
-      view.setUint32(end, Math.floor(length / 0x1_0000_0000))
-      view.setUint32(end + 4, length)
-      end += 8
+      this.#out.append(payload)
     }
-    if (key !== undefined) {
-      view.setUint32(end, key)
-      end += 4
-    }
-    return end
   }
 }
-
-const headerSize = (length: number, masked: boolean): number =>
-  (length < 126 ? 2 : length < 0x1_0000 ? 4 : 10) + (masked ? 4 : 0)

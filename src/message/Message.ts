@@ -37,6 +37,20 @@ export class EncodedText {
   }
 }
 
+/** A part of a received message, for an application that reads messages as streams. */
+export class MessagePiece {
+  readonly bytes: Uint8Array
+  readonly isBinary: boolean
+  /** The message ends with this piece. */
+  readonly isLast: boolean
+
+  constructor(bytes: Uint8Array, isBinary: boolean, isLast: boolean) {
+    this.bytes = bytes
+    this.isBinary = isBinary
+    this.isLast = isLast
+  }
+}
+
 /** A received message as a connection holds it until it is asked for. */
 export type ReceivedMessage = Message | EncodedText
 

@@ -68,6 +68,25 @@ export class MessageAssembler {
         return "Message"
       }
     }
+    return this.#collect(frame)
+  }
+
+  /**
+   * As `accept`, but after "Incomplete" too `take` has what came: the message is
+   * handed on piece by piece. What `accept` had collected of it comes with the next piece.
+   */
+  acceptPiece(frame: FrameDecoder): AssemblyEvent {
+    const violation = frame.isFirst ? this.#startFrame(frame) : undefined
+    if (violation !== undefined) return this.#fail(violation)
+    const event = this.#collect(frame)
+    if (event === "Incomplete" && this.#collected !== undefined) {
+      this.#payload = this.#collected.take()
+      this.#collected = undefined
+    }
+    return event
+  }
+
+  #collect(frame: FrameDecoder): AssemblyEvent {
     if (!this.isBinary && this.#validate) {
       this.#validator ??= new Utf8Validator()
       if (!this.#validator.write(frame.payload)) return this.#fail("TextNotUtf8")

@@ -21,6 +21,10 @@ const common = {
   echoCloseCodeReason: false,
   openHandshakeTimeout: Duration.zero,
   closeHandshakeTimeout: Duration.seconds(1),
+  autoPingInterval: Duration.zero,
+  autoPingTimeout: Duration.zero,
+  autoPingSize: 4,
+  autoPingRestartOnAnyTraffic: true,
   tcpNoDelay: true,
   maxSendBufferSize: MiB,
   maxReceiveBufferSize: MiB,
@@ -34,7 +38,9 @@ const hardened = {
   maxMessagePayloadSize: 16 * MiB,
   openHandshakeTimeout: Duration.seconds(10),
   closeHandshakeTimeout: Duration.seconds(5),
-  echoCloseCodeReason: true
+  echoCloseCodeReason: true,
+  autoPingInterval: Duration.seconds(30),
+  autoPingTimeout: Duration.seconds(30)
 }
 
 const sides = [
@@ -70,6 +76,7 @@ const wrong: Record<string, ReadonlyArray<unknown>> = {
   [duration]: [5, 1000, -1, "5", "soon", "-1 seconds", Duration.infinity, Duration.seconds(-1), null, true],
   [size]: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "1024", null],
   [count]: [0, -1, 1.5, "1", null],
+  "a whole number of bytes from 4 to 125": [0, 3, 126, 4.5, "4", null],
   [flag]: [0, "true", null]
 }
 
@@ -83,6 +90,10 @@ const allowedOf: Record<string, string> = {
   echoCloseCodeReason: flag,
   openHandshakeTimeout: duration,
   closeHandshakeTimeout: duration,
+  autoPingInterval: duration,
+  autoPingTimeout: duration,
+  autoPingSize: "a whole number of bytes from 4 to 125",
+  autoPingRestartOnAnyTraffic: flag,
   tcpNoDelay: flag,
   maxSendBufferSize: count,
   maxReceiveBufferSize: count,

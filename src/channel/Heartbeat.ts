@@ -1,0 +1,134 @@
+/**
+ * Automatic pings: they keep a connection alive, tell when its peer is gone, and
+ * measure the round trip (Autobahn's `autoPing` options).
+ *
+ * A chunk or a pong only notes the time. The heartbeat's fiber sleeps until
+ * something may be due, and looks then.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { viewOf } from "../bytes/Masking.ts"
+
+export interface HeartbeatOptions {
+  /** Time from a sign of life to the next ping. */
+  readonly autoPingInterval: Duration.Duration
+  /** Time for the pong; 0: however long. */
+  readonly autoPingTimeout: Duration.Duration
+  /** Octets of a ping's payload, 4 to 125. */
+  readonly autoPingSize: number
+  /** Whatever comes is a sign of life, not only the pong. */
+  readonly autoPingRestartOnAnyTraffic: boolean
+}
+
+/** The connection that is kept alive. */
+export interface Alive {
+  /** Nothing can be sent any more. */
+  readonly isClosing: boolean
+  /** Nothing is read for want of room, so no pong can be seen. */
+  readonly isPaused: boolean
+  /** Sends a ping, unless it must not be sent now. */
+  ping(payload: Uint8Array): void
+  /** The pong did not come in time. */
+  pingTimeUp(): void
+}
+
+/** Octets of the send time at a payload's start, where it has room for that and the sequence number. */
+const timeSize = 8
+const sequenceSize = 4
+
+/** All times are nanoseconds of the monotonic clock. */
+export class Heartbeat {
+  /** Of the last ping that was answered. */
+  roundTripTime: Duration.Duration | undefined
+
+  readonly #alive: Alive
+  readonly #clock: Clock.Clock
+  readonly #options: HeartbeatOptions
+  readonly #interval: bigint
+  readonly #timeout: bigint
+  // The last sign of life.
+  #lifeAt: bigint
+  // The last ping, and its payload until its pong comes.
+  #pingAt: bigint
+  #unanswered: Uint8Array | undefined
+  // Since when a sign of life is waited for.
+  #waitingSince: bigint | undefined
+  #sequence = 0
+
+  constructor(alive: Alive, options: HeartbeatOptions, clock: Clock.Clock) {
+    this.#alive = alive
+    this.#clock = clock
+    this.#options = options
+    this.#interval = Duration.toNanosUnsafe(options.autoPingInterval)
+    this.#timeout = Duration.toNanosUnsafe(options.autoPingTimeout)
+    this.#lifeAt = this.#now
+    this.#pingAt = this.#lifeAt
+  }
+
+  /** Something came. */
+  onData(): void {
+    if (this.#options.autoPingRestartOnAnyTraffic) this.#live()
+  }
+
+  onPong(payload: Uint8Array): void {
+    const expected = this.#unanswered
+    if (expected?.length !== payload.length || expected.some((byte, i) => byte !== payload[i])) return
+    this.#unanswered = undefined
+    this.#live()
+    this.roundTripTime = Duration.nanos(this.#lifeAt - this.#pingAt)
+  }
+
+  #live(): void {
+    this.#lifeAt = this.#now
+    this.#waitingSince = undefined
+  }
+
+  /** Reading goes on: a pong that waited unread gets its time. */
+  onResume(): void {
+    if (this.#waitingSince !== undefined) this.#waitingSince = this.#now
+  }
+
+  get #now(): bigint {
+    return this.#clock.monotonicTimeNanosUnsafe()
+  }
+
+  /** Pings until the connection closes. */
+  readonly run: Effect.Effect<void> = Effect.suspend(() => {
+    const quiet = this.#step()
+    return quiet === undefined ? Effect.void : Effect.andThen(Effect.sleep(Duration.nanos(quiet)), this.run)
+  })
+
+  /** Does what is due, and tells how long nothing else can be. */
+  #step(): bigint | undefined {
+    if (this.#alive.isClosing) return undefined
+    const now = this.#now
+    if (this.#alive.isPaused) this.onResume()
+    if (this.#waitingSince !== undefined && this.#timeout > 0n) {
+      const left = this.#waitingSince + this.#timeout - now
+      // A pong may come at any time, and the next ping an interval after it.
+      if (left > 0n) return min(left, this.#interval)
+      this.#alive.pingTimeUp()
+      return undefined
+    }
+    const left = max(this.#lifeAt, this.#pingAt) + this.#interval - now
+    if (left > 0n) return left
+    this.#ping(now)
+    return this.#timeout > 0n ? min(this.#timeout, this.#interval) : this.#interval
+  }
+
+  #ping(now: bigint): void {
+    const payload = new Uint8Array(this.#options.autoPingSize)
+    const view = viewOf(payload)
+    const hasTime = payload.length >= timeSize + sequenceSize
+    if (hasTime) view.setBigUint64(0, this.#clock.currentTimeNanosUnsafe())
+    view.setUint32(hasTime ? timeSize : 0, ++this.#sequence)
+    this.#pingAt = now
+    this.#waitingSince = now
+    this.#unanswered = payload
+    this.#alive.ping(payload)
+  }
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+const max = (a: bigint, b: bigint): bigint => (a > b ? a : b)
