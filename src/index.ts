@@ -3,6 +3,7 @@
  */
 export * as CloseEvent from "./channel/CloseEvent.ts"
 export * as Compression from "./channel/Compression.ts"
+export * as ConnectionMetrics from "./channel/ConnectionMetrics.ts"
 export * as Framing from "./channel/Framing.ts"
 export * as Handshake from "./channel/Handshake.ts"
 export * as Options from "./channel/Options.ts"

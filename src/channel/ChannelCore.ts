@@ -37,7 +37,7 @@ import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import { type Batch, Inbox } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
-import type { Statistics } from "./Statistics.ts"
+import type { HandshakeStatistics, Statistics } from "./Statistics.ts"
 import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
 import {
   CloseTimeout,
@@ -73,6 +73,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #connection: Connection
   readonly #role: "client" | "server"
   readonly #options: ChannelCoreOptions
+  readonly #handshake: HandshakeStatistics
   readonly #context: Context.Context<Timeouts>
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
@@ -99,11 +100,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     readonly transport: Transport
     readonly codec: Codec
     readonly options: ChannelCoreOptions
+    readonly handshake: HandshakeStatistics
     readonly context: Context.Context<Timeouts>
   }) {
     this.#role = options.role
     this.transport = options.transport
     this.#options = options.options
+    this.#handshake = options.handshake
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
@@ -147,7 +150,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   get statistics(): Statistics {
     const { received, sent } = this.#connection
-    return { received, sent, roundTripTime: this.#heartbeat?.roundTripTime }
+    return { received, sent, handshake: this.#handshake, roundTripTime: this.#heartbeat?.roundTripTime }
   }
 
   get closeFacts(): CloseFacts {

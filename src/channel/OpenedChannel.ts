@@ -2,12 +2,16 @@
  * From a finished opening handshake to a channel: what both roles do alike.
  */
 import * as Effect from "effect/Effect"
+import type { Span } from "effect/Tracer"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import type { Transport } from "../transport/Transport.ts"
 import { ChannelCore } from "./ChannelCore.ts"
 import type { NegotiatedExtensions } from "./Compression.ts"
+import { ConnectionObserver } from "./ConnectionMetrics.ts"
+import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { Framing, type FramingOptions } from "./Framing.ts"
 import type { CommonOptions } from "./Options.ts"
+import type { HandshakeStatistics } from "./Statistics.ts"
 import type { Timeouts } from "./Timeouts.ts"
 import * as WebSocketChannel from "./WebSocketChannel.ts"
 
@@ -15,6 +19,8 @@ import * as WebSocketChannel from "./WebSocketChannel.ts"
 export interface OpenedChannel {
   readonly core: ChannelCore
   readonly channel: WebSocketChannel.Channel
+  /** The connection's span, where connections are traced. */
+  readonly span: Span | undefined
 }
 
 /** What the handshake agreed on, and how frames are masked. */
@@ -24,14 +30,22 @@ export interface Agreement
   readonly transport: Transport
   readonly options: CommonOptions
   readonly negotiated: NegotiatedExtensions
+  readonly handshake: HandshakeStatistics
+  /** What is still to be sent of the handshake: a server's 101. */
+  readonly answer: Uint8Array | undefined
+  /** Bytes that came after the peer's head. */
+  readonly rest: Uint8Array
 }
 
-/** Makes the channel. It does not read yet: `core.start` follows. */
-export const make = Effect.fnUntraced(function* ({
+/** Makes the channel, and starts it. */
+export const start = Effect.fnUntraced(function* ({
+  answer,
+  handshake,
   maskOutgoing,
   masking,
   negotiated,
   options,
+  rest,
   transport,
   ...facts
 }: Agreement): Effect.fn.Return<OpenedChannel, never, Framing | Timeouts> {
@@ -42,13 +56,19 @@ export const make = Effect.fnUntraced(function* ({
     allowedReservedBits: negotiated.reservedBits
   })
   const context = yield* Effect.context<Timeouts>()
-  const core = new ChannelCore({ role: facts.role, transport, codec, options, context })
-  const channel = WebSocketChannel.make(core, {
+  const core = new ChannelCore({ role: facts.role, transport, codec, options, handshake, context })
+  const channelFacts: WebSocketChannel.ChannelFacts = {
     ...facts,
     extensions: negotiated.extensions.map(ExtensionHeader.format),
     peer: transport.peer,
     local: transport.local,
     tls: transport.tls
-  })
-  return { core, channel }
-})
+  }
+  const channel = WebSocketChannel.make(core, channelFacts)
+  if (answer !== undefined) transport.write([answer])
+  core.start(rest)
+  const span = yield* ConnectionSpan.start(core, channelFacts)
+  const observer = yield* ConnectionObserver
+  if (observer !== undefined) yield* observer({ role: facts.role, core })
+  return { core, channel, span }
+}, Effect.uninterruptible)

@@ -2,6 +2,8 @@
  * The client's side of the opening handshake, on a transport (RFC 6455 section
  * 4.1).
  */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
@@ -12,6 +14,7 @@ import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { fromLines, type HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
+import { headSize } from "../handshake/HttpHead.ts"
 import { parseStatusLine, ResponseBodyReader } from "../handshake/Response.ts"
 import type { WebSocketUrl } from "../handshake/WebSocketUrl.ts"
 import type { Transport } from "../transport/Transport.ts"
@@ -71,7 +74,8 @@ export const perform = Effect.fnUntraced(function* (
   transport: Transport,
   request: { readonly key: string; readonly bytes: Uint8Array },
   protocols: ReadonlyArray<string>,
-  options: ClientOptions
+  options: ClientOptions,
+  startedAt: bigint
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, HandshakeErrorReason, Protocol> {
   transport.write([request.bytes])
   const { head, rest } = yield* readResponse(transport, options)
@@ -82,7 +86,7 @@ export const perform = Effect.fnUntraced(function* (
   if (Result.isFailure(negotiated)) return yield* new InvalidResponse({ message: negotiated.failure })
 
   const { subprotocol } = checked.success
-  const opened = yield* OpenedChannel.make({
+  return yield* OpenedChannel.start({
     role: "client",
     transport,
     options,
@@ -97,10 +101,15 @@ export const perform = Effect.fnUntraced(function* (
       version: protocolVersion,
       protocol: subprotocol,
       extensions: negotiated.success.extensions.map(ExtensionHeader.format)
+    },
+    answer: undefined,
+    rest,
+    handshake: {
+      receivedOctets: headSize(head),
+      sentOctets: request.bytes.length,
+      duration: Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
     }
   })
-  opened.core.start(rest)
-  return opened
 })
 
 const readResponse = Effect.fnUntraced(function* (

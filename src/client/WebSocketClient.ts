@@ -1,6 +1,7 @@
 /**
  * A WebSocket client.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -66,13 +67,18 @@ export const make = Effect.fnUntraced(function* (
     if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure })
     const target = parsed.success
     const request = yield* ClientHandshake.makeRequest(target, session)
+    const startedAt = yield* Clock.monotonicTimeNanos
     const transport = yield* transports
       .connect(target)
       .pipe(Effect.mapError(({ cause, message }) => new ConnectFailure({ cause, message })))
     transport.setNoDelay(options.tcpNoDelay)
-    return yield* ClientHandshake.perform(transport, request, session.protocols ?? [], options).pipe(
-      Effect.onError(() => Effect.sync(() => transport.abort()))
-    )
+    return yield* ClientHandshake.perform(
+      transport,
+      request,
+      session.protocols ?? [],
+      options,
+      startedAt
+    ).pipe(Effect.onError(() => Effect.sync(() => transport.abort())))
   })
 
   const timeUp = Effect.andThen(

@@ -139,6 +139,10 @@ export const encodeHead = (startLine: string, headers: Headers): Uint8Array => {
   return encodeLatin1(`${text}\r\n`)
 }
 
+/** Bytes of a head on the wire: a line end after each line, a colon and a space in each header, and a blank line. */
+export const headSize = ({ headers, startLine }: HttpHead): number =>
+  headers.reduce((size, [name, value]) => size + name.length + value.length + 4, startLine.length + 4)
+
 const inStartLine = 0
 const afterStartLine = 1
 const atLineStart = 2

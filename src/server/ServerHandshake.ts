@@ -3,6 +3,8 @@
  * 4.2): a channel, or an HTTP response and the end of the transport.
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Utf8 from "../bytes/Utf8.ts"
@@ -20,7 +22,7 @@ import {
   fromHandshake,
   toLines
 } from "../handshake/ConnectionRequest.ts"
-import type { HttpHead } from "../handshake/HttpHead.ts"
+import { headSize } from "../handshake/HttpHead.ts"
 import { type HandshakeRequest, parseRequestLine, type Rejection } from "../handshake/Request.ts"
 import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -61,10 +63,11 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
 const open = Effect.fnUntraced(function* <R>(
   options: ServerHandshake<R>
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
-  const { request, rest } = yield* readRequest(options)
-  const connectionRequest = fromHandshake(request, options.transport.peer)
+  const startedAt = yield* Clock.monotonicTimeNanos
+  const requested = yield* readRequest(options)
+  const connectionRequest = fromHandshake(requested.request, options.transport.peer)
   const accepted = yield* decide(connectionRequest, options.onConnect)
-  return yield* accept({ ...options, request, connectionRequest, accepted, rest }).pipe(
+  return yield* accept({ ...options, ...requested, connectionRequest, accepted, startedAt }).pipe(
     // The application's headers may be anything at run time, and services can be replaced.
     Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("accepting the connection died", cause))
   )
@@ -76,19 +79,19 @@ const readRequest = Effect.fnUntraced(function* ({
   received,
   transport
 }: Omit<ServerHandshake<never>, "onConnect">): Effect.fn.Return<
-  { readonly request: HandshakeRequest; readonly rest: Uint8Array },
+  { readonly request: HandshakeRequest } & ReceivedRequest,
   Refusal,
   Handshake
 > {
   const handshake = yield* Handshake
   const { head, rest } = received ?? (yield* readRequestHead(transport, options))
-  if (head.headers.length > options.maxHandshakeHeaders || sizeOf(head) > options.maxHandshakeSize) {
+  if (head.headers.length > options.maxHandshakeHeaders || headSize(head) > options.maxHandshakeSize) {
     return yield* headTooLarge("too many or too large headers")
   }
   const line = parseRequestLine(head.startLine)
   if (Result.isFailure(line)) return yield* fromRejection(line.failure)
   const parsed = handshake.parseRequest({ ...line.success, headers: head.headers }, options)
-  if (Result.isSuccess(parsed)) return { request: parsed.success, rest }
+  if (Result.isSuccess(parsed)) return { request: parsed.success, head, rest }
   const refusal: Refusal =
     options.webStatus && parsed.failure.status === 426 ? "StatusPage" : fromRejection(parsed.failure)
   return yield* Effect.fail(refusal)
@@ -105,10 +108,6 @@ const readRequestHead = (
   })
 
 const headTooLarge = (message: string): ConnectionDeny => new ConnectionDeny({ status: 431, body: message })
-
-/** Bytes of a head on the wire: a line end after each line, and a colon and a space in each header. */
-const sizeOf = ({ headers, startLine }: HttpHead): number =>
-  headers.reduce((size, [name, value]) => size + name.length + value.length + 4, startLine.length + 4)
 
 const fromRejection = ({ headers, reason, status }: Rejection): ConnectionDeny =>
   new ConnectionDeny({ status, headers: Object.fromEntries(headers), body: reason })
@@ -139,16 +138,18 @@ const applicationDefect = (
 const accept = Effect.fnUntraced(function* ({
   accepted,
   connectionRequest,
+  head,
   options,
   request,
   rest,
+  startedAt,
   transport
 }: Omit<ServerHandshake<never>, "onConnect"> & {
   readonly request: HandshakeRequest
   readonly connectionRequest: ConnectionRequest
   readonly accepted: ConnectionAccept
-  readonly rest: Uint8Array
-}): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, Protocol> {
+  readonly startedAt: bigint
+} & ReceivedRequest): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, Protocol> {
   const { headers, subprotocol } = accepted
   if (subprotocol !== undefined && !request.protocols.includes(subprotocol)) {
     return yield* applicationDefect(
@@ -165,7 +166,7 @@ const accept = Effect.fnUntraced(function* ({
   if (Result.isFailure(response))
     return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
 
-  const opened = yield* OpenedChannel.make({
+  return yield* OpenedChannel.start({
     role: "server",
     transport,
     options,
@@ -174,11 +175,15 @@ const accept = Effect.fnUntraced(function* ({
     maskOutgoing: options.maskServerFrames,
     subprotocol,
     request: connectionRequest,
-    response: undefined
+    response: undefined,
+    answer: response.success,
+    rest,
+    handshake: {
+      receivedOctets: headSize(head),
+      sentOctets: response.success.length,
+      duration: Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
+    }
   })
-  transport.write([response.success])
-  opened.core.start(rest)
-  return opened
 })
 
 /** Answers, and ends the transport. */

@@ -93,7 +93,7 @@ const unexpectedCondition = 1011
 const defaultDrainLimit = Duration.seconds(10)
 
 /** Runs the handler, then closes the connection. */
-const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core }: OpenedChannel) =>
+const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, span }: OpenedChannel) =>
   Effect.suspend(() => onOpen(channel)).pipe(
     Effect.exit,
     Effect.flatMap((exit) => {
@@ -108,7 +108,8 @@ const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core }: O
     }),
     Effect.ignore,
     Effect.onInterrupt(() => Effect.sync(() => core.abort())),
-    Effect.provideService(WebSocketChannel, channel)
+    Effect.provideService(WebSocketChannel, channel),
+    (served) => (span === undefined ? served : Effect.withParentSpan(served, span))
   )
 
 /** A server on the transports in context. Fails with the first option that is wrong. */
