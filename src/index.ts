@@ -24,6 +24,7 @@ export type {
   ConnectionRequest,
   ConnectionResponse
 } from "./handshake/ConnectionRequest.ts"
+export * as WebSocketUrl from "./handshake/WebSocketUrl.ts"
 export type { IncomingMessage, Message, OutgoingMessage, Payload } from "./message/Message.ts"
 export * as PreparedMessage from "./message/PreparedMessage.ts"
 export * as ServerOptions from "./server/ServerOptions.ts"

@@ -33,7 +33,7 @@ export class WebSocketClient extends Context.Service<
   {
     /**
      * Connects to `ws://host[:port]/path?query`, `wss://...`, or
-     * `ws://unix:/path/of/the.sock`. When the scope closes, the connection is closed
+     * `ws://unix:/path/of/the.sock[:/path?query]`. When the scope closes, the connection is closed
      * with 1000, or with 1001 when the scope's effect did not succeed.
      */
     readonly connect: (
@@ -64,7 +64,7 @@ export const make = Effect.fnUntraced(function* (
     session: ClientHandshake.SessionParameters
   ): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, Protocol.Protocol | Scope.Scope> {
     const parsed = parseUrl(url)
-    if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure })
+    if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure.message })
     const target = parsed.success
     const request = yield* ClientHandshake.makeRequest(target, session)
     const startedAt = yield* Clock.monotonicTimeNanos

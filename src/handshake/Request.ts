@@ -14,6 +14,7 @@ import {
   isFieldValue,
   tokens
 } from "./HttpHead.ts"
+import { type Params, parseQuery } from "./Query.ts"
 import type { WebSocketUrl } from "./WebSocketUrl.ts"
 
 /** A valid opening request, as the server sees it. */
@@ -25,7 +26,7 @@ export interface HandshakeRequest {
   /** The path of the target, at least `/`, still percent-encoded. */
   readonly path: string
   /** The decoded query: `/a?foo=1&foo=2` is `{ foo: ["1", "2"] }`. It has no prototype. */
-  readonly params: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly params: Params
   /** The value of the Host header. */
   readonly host: string
   readonly headers: Headers
@@ -247,20 +248,6 @@ const parseTarget = (target: string): { readonly path: string; readonly query: s
   const mark = resource.indexOf("?")
   const path = mark === -1 ? resource : resource.slice(0, mark)
   return { path: path === "" ? "/" : path, query: mark === -1 ? "" : resource.slice(mark + 1) }
-}
-
-const parseQuery = (query: string): Readonly<Record<string, ReadonlyArray<string>>> => {
-  // Without a prototype, `__proto__` and `constructor` are parameters like any other.
-  const params: Record<string, Array<string>> = Object.create(null)
-  for (const [name, value] of new URLSearchParams(query)) {
-    const values = params[name]
-    if (values === undefined) {
-      params[name] = [value]
-    } else {
-      values.push(value)
-    }
-  }
-  return params
 }
 
 // RFC 3986 section 3.2.2 and 3.2.3, without user information, IPvFuture, zone identifiers and an empty port.

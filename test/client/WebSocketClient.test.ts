@@ -257,7 +257,7 @@ describe("InvalidRequest", () => {
     ["another scheme", "http://test/", {}, /ws:\/\/ or wss:\/\//],
     ["no URL", "", {}, /ws:\/\/ or wss:\/\//],
     ["a fragment", "ws://test/#a", {}, /fragment/],
-    ["no host", "ws:///path", {}, /no host/],
+    ["no host", "ws:///path", {}, /no valid host/],
     ["a newline in the URL", "ws://test/\r\nX: y", {}, /control character/],
     ["a newline in a header", "ws://test/", { headers: { "X-A": "b\r\nX-C: d" } }, /x-a/i],
     ["a header name that is no token", "ws://test/", { headers: { "X A": "b" } }, /x a/i],

@@ -472,7 +472,7 @@ describe("parseRequest", () => {
 
 const url = (text: string): WebSocketUrl => {
   const result = parseUrl(text)
-  if (Result.isFailure(result)) return assert.fail(result.failure)
+  if (Result.isFailure(result)) return assert.fail(result.failure.message)
   return result.success
 }
 

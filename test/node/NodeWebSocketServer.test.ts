@@ -12,7 +12,12 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { ConnectionDeny, type WebSocketError, WebSocketServer } from "effect-websocket"
+import {
+  ConnectionDeny,
+  type ConnectionRequest,
+  type WebSocketError,
+  WebSocketServer
+} from "effect-websocket"
 import { NodeTransportServer, NodeWebSocketServer } from "effect-websocket/node"
 import { onTestFinished, vi } from "vitest"
 import { settle } from "../support/apiSession.ts"
@@ -383,9 +388,17 @@ describe("Unix-domain sockets", () => {
   it.effect("echo and close", () =>
     Effect.gen(function* () {
       const path = yield* socketPath
-      const server = yield* serve(NodeWebSocketServer.layer({ path }), { onOpen: echo })
+      const asked: Array<ConnectionRequest> = []
+      const server = yield* serve(NodeWebSocketServer.layer({ path }), {
+        onConnect: (request) => Effect.sync(() => void asked.push(request)),
+        onOpen: echo
+      })
       assert.deepStrictEqual(server.address, NetAddress.unixPathAddress(path))
-      const channel = yield* (yield* makeClient()).connect(`ws://unix:${path}`)
+      const channel = yield* (yield* makeClient()).connect(`ws://unix:${path}:/chat?room=1`)
+      assert.deepStrictEqual(
+        asked.map(({ host, params, path }) => [host, path, { ...params }]),
+        [["localhost", "/chat", { room: ["1"] }]]
+      )
       for (const message of ["hello", mebibyte]) {
         assert.deepStrictEqual(yield* roundTrip(channel, message), message)
       }

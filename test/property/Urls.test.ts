@@ -1,0 +1,125 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Result from "effect/Result"
+import { createUrl, parseUrl, type UrlParts } from "../../src/handshake/WebSocketUrl.ts"
+import { boolean, int, oneOf, pick, text } from "../support/arbitraries.ts"
+
+const options = { arbitrary: { runs: 500, size: 40 }, timeout: 60_000 }
+
+const isDot = (segment: string): boolean => segment === "." || segment === ".."
+
+const path = Arbitrary.map(
+  Arbitrary.array(oneOf(text, pick("", "a", "...", "%2e%2e", "%", "a:b", "?", "#")), { maxLength: 4 }),
+  // A text may have slashes of its own.
+  (segments) =>
+    `/${segments
+      .join("/")
+      .split("/")
+      .filter((segment) => !isDot(segment))
+      .join("/")}`
+)
+
+const params = Arbitrary.map(
+  Arbitrary.array(
+    Arbitrary.all([
+      oneOf(text, pick("", "room", "__proto__", "constructor", "a[]", "0")),
+      Arbitrary.array(oneOf(text, pick("", "+", "&x=1", "%20")), { minLength: 1, maxLength: 3 })
+    ]),
+    { maxLength: 4 }
+  ),
+  (entries): Record<string, ReadonlyArray<string>> => Object.fromEntries(entries)
+)
+
+const target = { secure: boolean, path, params }
+
+/** Pieces that mean something in a URL, and texts. */
+const hostile = Arbitrary.map(
+  Arbitrary.array(
+    oneOf(
+      // biome-ignore format: a table
+      pick("/", ":", "?", "#", "@", "%", "&", "=", "+", "//", "unix:", "unix:/", "ws://", "a", "80", "0", "65536", ".",
+        "..", "%2e", "%2F", "%3A", "%00", "%ff", "%C3%A4", "ä", "[", "]", "[::1]", "::", "\\", " ", "\0", "\r\n", "\ud800", "\udc00"),
+      text
+    ),
+    { maxLength: 8 }
+  ),
+  (pieces) => pieces.join("")
+)
+
+const anyUrl = Arbitrary.map(
+  Arbitrary.all([
+    pick("ws://a/", "wss://[::1]:9000", "WS://b", "ws://unix:/", "ws://unix:/a:/", "ws://", ""),
+    Arbitrary.array(hostile, { maxLength: 3 })
+  ]),
+  ([start, rest]) => start + rest.join("")
+)
+
+describe("property: URLs", () => {
+  it.prop(
+    "parseUrl gives back what createUrl was given, for TCP",
+    {
+      ...target,
+      host: pick("example.com", "unix", "127.0.0.1", "::1", "2001:db8::1", "xn--bcher-kva.example"),
+      port: oneOf<number | undefined>(pick(undefined, 80, 443), int(1, 65_535))
+    },
+    (parts) => {
+      const url = Result.getOrThrow(Result.flatMap(createUrl(parts), parseUrl))
+      const { host, params, path, port = parts.secure ? 443 : 80, secure } = parts
+      assert.deepInclude(url, { secure, host, port, path, socketPath: undefined })
+      assert.deepEqual(Object.entries(url.params), Object.entries(params))
+    },
+    options
+  )
+
+  it.prop(
+    "parseUrl gives back what createUrl was given, for Unix-domain sockets",
+    { ...target, socketPath: Arbitrary.map(text, (text) => `/a${text.replaceAll("\0", "")}`) },
+    (parts) => {
+      const url = Result.getOrThrow(Result.flatMap(createUrl(parts), parseUrl))
+      const { params, path, secure, socketPath } = parts
+      assert.deepInclude(url, { secure, path, socketPath })
+      assert.deepEqual(Object.entries(url.params), Object.entries(params))
+    },
+    options
+  )
+
+  it.prop(
+    "any text is a URL whose parts make one that says the same, or an error",
+    { text: anyUrl },
+    ({ text }) => {
+      const parsed = parseUrl(text)
+      if (Result.isFailure(parsed)) return assert.strictEqual(parsed.failure.url, text)
+      assert.match(parsed.success.resource, /^\/[!"$-~]*$/)
+      const created = createUrl(parsed.success)
+      // An encoded slash can make a segment that no URL keeps.
+      if (parsed.success.path.split("/").some(isDot)) {
+        return assert.strictEqual(Result.isFailure(created) && created.failure.kind, "Path")
+      }
+      const { resource: _, ...same } = parsed.success
+      const url = Result.getOrThrow(created)
+      assert.deepInclude(Result.getOrThrow(parseUrl(url)), same)
+      assert.deepEqual(Result.flatMap(parseUrl(url), createUrl), created)
+    },
+    options
+  )
+
+  it.prop(
+    "no part of a URL becomes another one",
+    { isUnix: boolean, host: oneOf(hostile, pick("a", "::1")), path: hostile, name: hostile, value: hostile },
+    ({ host, isUnix, name, path, value }) => {
+      const parts: UrlParts = {
+        path,
+        params: Object.fromEntries([[name, value]]),
+        ...(isUnix ? { socketPath: `/${host}` } : { host })
+      }
+      const created = createUrl(parts)
+      if (Result.isFailure(created)) return
+      const url = Result.getOrThrow(parseUrl(created.success))
+      assert.strictEqual(url.path, path.startsWith("/") ? path : `/${path}`)
+      assert.deepEqual(Object.entries(url.params), [[name, [value]]])
+      assert.strictEqual(url.socketPath, parts.socketPath)
+      if (!isUnix) assert.strictEqual(url.port, 80)
+    },
+    options
+  )
+})
