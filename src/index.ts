@@ -19,13 +19,13 @@ export * as WebSocketClient from "./client/WebSocketClient.ts"
 export * as CloseCode from "./frame/CloseCode.ts"
 export * as Violation from "./frame/Violation.ts"
 export { ConnectionDeny } from "./handshake/ConnectionDeny.ts"
-export type {
+export {
   ConnectionAccept,
   ConnectionRequest,
   ConnectionResponse
 } from "./handshake/ConnectionRequest.ts"
 export * as WebSocketUrl from "./handshake/WebSocketUrl.ts"
-export type { IncomingMessage, Message, OutgoingMessage, Payload } from "./message/Message.ts"
+export { IncomingMessage, Message, OutgoingMessage, Payload } from "./message/Message.ts"
 export * as PreparedMessage from "./message/PreparedMessage.ts"
 export * as ServerOptions from "./server/ServerOptions.ts"
 export * as WebSocketServer from "./server/WebSocketServer.ts"

@@ -1,11 +1,15 @@
 /**
- * The opening handshake as an application sees it, in Autobahn's terms.
+ * The opening handshake as an application sees it, in Autobahn's terms. Each type has a Schema of the same name, for
+ * logs and RPC: `Schema.toCodecJson` makes JSON of it, with all headers, `Authorization` and `Cookie` among them.
  */
 import * as Headers from "effect/http/Headers"
 import type * as NetAddress from "effect/net/NetAddress"
+import * as Schema from "effect/Schema"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import type { Headers as HeaderLines } from "./HttpHead.ts"
+import { Params } from "./Query.ts"
 import type { HandshakeRequest } from "./Request.ts"
+import { SocketAddress } from "./SocketAddress.ts"
 
 /** What a client asks for (Autobahn's `ConnectionRequest`). */
 export interface ConnectionRequest {
@@ -18,7 +22,7 @@ export interface ConnectionRequest {
   /** The path of the request target, percent-encoded: `/chat` for `/chat?room=1`. */
   readonly path: string
   /** The decoded query: `{ room: ["1"] }`, without a prototype. */
-  readonly params: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly params: Params
   /** The protocol version: 13 or 8. */
   readonly version: number
   /** The Origin header. Only browsers are bound to tell the truth here. */
@@ -28,6 +32,19 @@ export interface ConnectionRequest {
   /** The extensions the client offers, as they stand in Sec-WebSocket-Extensions. */
   readonly extensions: ReadonlyArray<string>
 }
+
+/** {@link ConnectionRequest}, field by field. */
+export const ConnectionRequest = Schema.Struct({
+  peer: Schema.UndefinedOr(SocketAddress),
+  headers: Schema.Headers,
+  host: Schema.String,
+  path: Schema.String,
+  params: Params,
+  version: Schema.Int,
+  origin: Schema.UndefinedOr(Schema.String),
+  protocols: Schema.Array(Schema.String),
+  extensions: Schema.Array(Schema.String)
+}) satisfies Schema.Codec<ConnectionRequest>
 
 /** What a server answered (Autobahn's `ConnectionResponse`). */
 export interface ConnectionResponse {
@@ -43,8 +60,23 @@ export interface ConnectionResponse {
   readonly extensions: ReadonlyArray<string>
 }
 
+/** {@link ConnectionResponse}, field by field. */
+export const ConnectionResponse = Schema.Struct({
+  peer: Schema.UndefinedOr(SocketAddress),
+  headers: Schema.Headers,
+  version: Schema.Int,
+  protocol: Schema.UndefinedOr(Schema.String),
+  extensions: Schema.Array(Schema.String)
+}) satisfies Schema.Codec<ConnectionResponse>
+
 /** Headers to send: a list of values becomes one line each. */
 export type HeadersInput = Readonly<Record<string, string | ReadonlyArray<string>>>
+
+/** {@link HeadersInput}, name by name. */
+export const HeadersInput = Schema.Record(
+  Schema.String,
+  Schema.Union([Schema.String, Schema.Array(Schema.String)])
+) satisfies Schema.Codec<HeadersInput>
 
 /** How a server accepts a connection (Autobahn's `ConnectionAccept`). */
 export interface ConnectionAccept {
@@ -53,6 +85,12 @@ export interface ConnectionAccept {
   /** Further headers of the response, cookies for example. */
   readonly headers?: HeadersInput | undefined
 }
+
+/** {@link ConnectionAccept}, field by field. */
+export const ConnectionAccept = Schema.Struct({
+  subprotocol: Schema.optional(Schema.String),
+  headers: Schema.optional(HeadersInput)
+}) satisfies Schema.Codec<ConnectionAccept>
 
 /** Header lines as the wire has them. */
 export const toLines = (input: HeadersInput | undefined): HeaderLines =>

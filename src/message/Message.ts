@@ -1,10 +1,17 @@
 /**
- * Messages as an application sees them (RFC 6455 section 5.6).
+ * Messages as an application sees them (RFC 6455 section 5.6). Those that can be logged or sent on have a Schema
+ * of the same name: `Schema.toCodecJson` makes JSON of it.
  */
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { Bytes } from "../bytes/Bytes.ts"
 import * as Utf8 from "../bytes/Utf8.ts"
 
 /** A received message: text as a string, binary as bytes. */
 export type Message = string | Uint8Array
+
+/** {@link Message}; in JSON, text is a string and binary is `{ "base64": "AQID" }`. */
+export const Message = Schema.Union([Schema.String, Bytes]) satisfies Schema.Codec<Message>
 
 /** A received message as bytes: text is its UTF-8 (Autobahn's `IncomingMessage`). */
 export interface IncomingMessage {
@@ -12,8 +19,27 @@ export interface IncomingMessage {
   readonly isBinary: boolean
 }
 
+/** {@link IncomingMessage}; in JSON, the payload is base64. */
+export const IncomingMessage = Schema.Struct({
+  payload: Schema.Uint8Array,
+  isBinary: Schema.Boolean
+}) satisfies Schema.Codec<IncomingMessage>
+
 /** What can be sent: a string as text, bytes in any view of them as binary. */
 export type Payload = string | ArrayBufferView
+
+/** {@link Payload}; JSON is that of {@link Message}, and gives bytes back as a `Uint8Array`. */
+export const Payload = Schema.Union([
+  Schema.String,
+  Schema.declare(ArrayBuffer.isView, {
+    expected: "ArrayBufferView",
+    toCodecJson: () =>
+      Schema.link<ArrayBufferView>()(
+        Bytes,
+        SchemaTransformation.transform({ decode: (bytes): ArrayBufferView => bytes, encode: toBytes })
+      )
+  })
+]) satisfies Schema.Codec<Payload>
 
 /** A message to send, where its type does not follow from the payload's (Autobahn's `OutgoingMessage`). */
 export interface OutgoingMessage {
@@ -24,6 +50,13 @@ export interface OutgoingMessage {
   /** Never compress this message, where compression is negotiated. Default: `false`. */
   readonly skipCompress?: boolean | undefined
 }
+
+/** {@link OutgoingMessage}; in JSON, the payload is that of {@link Payload}. */
+export const OutgoingMessage = Schema.Struct({
+  payload: Payload,
+  isBinary: Schema.optional(Schema.Boolean),
+  skipCompress: Schema.optional(Schema.Boolean)
+}) satisfies Schema.Codec<OutgoingMessage>
 
 /**
  * A received text whose bytes were kept: because nobody validates it, or
