@@ -22,7 +22,7 @@ import {
   fromHandshake,
   toLines
 } from "../handshake/ConnectionRequest.ts"
-import { headSize } from "../handshake/HttpHead.ts"
+import { type HttpHead, headSize } from "../handshake/HttpHead.ts"
 import { type HandshakeRequest, parseRequestLine, type Rejection } from "../handshake/Request.ts"
 import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -42,10 +42,16 @@ export interface ServerHandshake<R> {
   readonly onConnect: OnConnect<R> | undefined
 }
 
-/** No connection: the client gets a response, or is gone. */
-type Refusal = ConnectionDeny | "StatusPage" | "Gone"
+/** No connection: the client gets a response. */
+type Answerable = ConnectionDeny | "StatusPage"
 
-/** Performs the handshake; `undefined` when there is no connection, and the transport has ended. */
+/** No connection: the client gets a response, or is gone. */
+type Refusal = Answerable | "Gone"
+
+/**
+ * Performs the handshake. Without a connection the transport has ended, and there is the HTTP response that was
+ * sent, or `undefined` when the client was gone.
+ */
 export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
   const { openHandshakeTimeout, tcpNoDelay } = handshake.options
   handshake.transport.setNoDelay(tcpNoDelay)
@@ -83,16 +89,24 @@ const readRequest = Effect.fnUntraced(function* ({
   Refusal,
   Handshake
 > {
-  const handshake = yield* Handshake
   const { head, rest } = received ?? (yield* readRequestHead(transport, options))
+  return { request: yield* judge(head, options), head, rest }
+})
+
+/** Whether this is an opening request. */
+const judge = Effect.fnUntraced(function* (
+  head: HttpHead,
+  options: ServerOptions
+): Effect.fn.Return<HandshakeRequest, Answerable, Handshake> {
+  const handshake = yield* Handshake
   if (head.headers.length > options.maxHandshakeHeaders || headSize(head) > options.maxHandshakeSize) {
     return yield* headTooLarge("too many or too large headers")
   }
   const line = parseRequestLine(head.startLine)
   if (Result.isFailure(line)) return yield* fromRejection(line.failure)
   const parsed = handshake.parseRequest({ ...line.success, headers: head.headers }, options)
-  if (Result.isSuccess(parsed)) return { request: parsed.success, head, rest }
-  const refusal: Refusal =
+  if (Result.isSuccess(parsed)) return parsed.success
+  const refusal: Answerable =
     options.webStatus && parsed.failure.status === 426 ? "StatusPage" : fromRejection(parsed.failure)
   return yield* Effect.fail(refusal)
 })
@@ -186,6 +200,20 @@ const accept = Effect.fnUntraced(function* ({
   })
 })
 
+/** The HTTP response to a request that cannot become a connection, whatever it asks for. */
+export const refusalOf = (
+  head: HttpHead,
+  options: ServerOptions
+): Effect.Effect<Uint8Array, never, Handshake> =>
+  judge(head, options).pipe(
+    Effect.flatMap(() =>
+      Effect.fail(
+        ConnectionDeny.notImplemented({ body: "the HTTP server does not hand over its connections" })
+      )
+    ),
+    Effect.catch(answerTo)
+  )
+
 /** Answers, and ends the transport. */
 const refuse = Effect.fnUntraced(function* (
   refusal: Refusal,
@@ -195,15 +223,18 @@ const refuse = Effect.fnUntraced(function* (
     transport.abort()
     return undefined
   }
-  const answer = refusal === "StatusPage" ? StatusPage.response : yield* denial(refusal)
+  const answer = yield* answerTo(refusal)
   const timeouts = yield* Timeouts
   yield* Effect.raceFirst(
     endWith(transport, answer),
     timeouts.after("transportEnd", options.closeHandshakeTimeout)
   )
   transport.abort()
-  return undefined
+  return answer
 })
+
+const answerTo = (refusal: Answerable): Effect.Effect<Uint8Array, never, Handshake> =>
+  refusal === "StatusPage" ? Effect.succeed(StatusPage.response) : denial(refusal)
 
 const denial = Effect.fnUntraced(function* (
   deny: ConnectionDeny

@@ -18,7 +18,7 @@ import * as Protocol from "../channel/Protocol.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
-import { TransportServer } from "../transport/Transport.ts"
+import { type ReceivedRequest, type Transport, TransportServer } from "../transport/Transport.ts"
 import * as ServerHandshake from "./ServerHandshake.ts"
 import * as ServerOptions from "./ServerOptions.ts"
 
@@ -65,6 +65,18 @@ export class WebSocketServer extends Context.Service<
     readonly serve: <E = never, R = never, RC = never>(
       handlers: Handlers<E, R, RC>
     ) => Effect.Effect<void, never, Requirements<R, RC> | Scope.Scope>
+    /**
+     * Serves the request that an HTTP server has read from `transport` as one of this server's connections, with
+     * the services of the caller, until it has ended. Without a transport the request cannot become a connection.
+     * Succeeds with the HTTP response that refused the request, a whole one: it has been sent on the transport
+     * where there is one. Interruption closes the connection with 1001, and waits for its handler; during the
+     * opening handshake it drops the transport.
+     */
+    readonly serveRequest: <E = never, R = never, RC = never>(
+      handlers: Handlers<E, R, RC>,
+      transport: Transport | undefined,
+      received: ReceivedRequest
+    ) => Effect.Effect<Uint8Array | undefined, never, Requirements<R, RC>>
     /**
      * Stops accepting, closes every connection with 1001, and waits for closing
      * handshakes and handlers. What has not ended within `limit` is dropped. Default:
@@ -119,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
   const options = yield* Effect.fromResult(ServerOptions.decode(input))
   const transports = yield* TransportServer
   const services = yield* Protocol.services
-  const fibers = new Map<Served, Fiber.Fiber<void>>()
+  const fibers = new Map<Served, Fiber.Fiber<unknown>>()
   let isDraining = false
 
   const refuseIfDraining = Effect.suspend(() =>
@@ -143,19 +155,40 @@ export const make = Effect.fnUntraced(function* (
           )
         }
       })
-      if (opened === undefined) return
+      if (opened === undefined || opened instanceof Uint8Array) return opened
       served.core = opened.core
       if (isDraining) opened.core.closeUnsafe(goingAway, "")
       yield* runHandler(handlers.onOpen, opened)
+      return undefined
     }).pipe(
       Effect.scoped,
-      Effect.catchCauseIf(Cause.hasDies, (cause) => Effect.logError("a connection died", cause))
+      Effect.catchCauseIf(Cause.hasDies, (cause) =>
+        Effect.as(Effect.logError("a connection died", cause), undefined)
+      )
     )
+
+  /** Starts to serve in a fiber of its own, which `drain` waits for. */
+  const start = <E, R, RC>(
+    context: Context.Context<Requirements<R, RC>>,
+    handlers: Handlers<E, R, RC>,
+    handshake: Pick<ServerHandshake.ServerHandshake<RC>, "transport" | "received">
+  ) => {
+    const served: Served = { isRequested: false, core: undefined }
+    const connection = serveConnection(handlers, handshake, served)
+    const fiber = Effect.runForkWith(
+      Context.merge(context, services) as Context.Context<Effect.Services<typeof connection>>
+    )(connection)
+    if (fiber.pollUnsafe() === undefined) {
+      fibers.set(served, fiber)
+      fiber.addObserver(() => fibers.delete(served))
+    }
+    return { served, fiber }
+  }
 
   const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
     isDraining = true
     yield* transports.stop
-    const all: Array<Fiber.Fiber<void>> = []
+    const all: Array<Fiber.Fiber<unknown>> = []
     for (const [{ core, isRequested }, fiber] of fibers) {
       // Who has not asked for anything yet is dropped, and is none of the connections that are counted.
       if (core === undefined && !isRequested) fiber.interruptUnsafe()
@@ -180,19 +213,29 @@ export const make = Effect.fnUntraced(function* (
     }),
     drain,
     serve: Effect.fnUntraced(function* <E, R, RC>(handlers: Handlers<E, R, RC>) {
-      const context = Context.merge(yield* Effect.context<Requirements<R, RC>>(), services)
+      const context = yield* Effect.context<Requirements<R, RC>>()
       yield* Effect.addFinalizer(() => drain())
-      yield* transports.accept((transport, received) => {
-        const served: Served = { isRequested: false, core: undefined }
-        const connection = serveConnection(handlers, { transport, received }, served)
-        const fiber = Effect.runForkWith(context as Context.Context<Effect.Services<typeof connection>>)(
-          connection
-        )
-        if (fiber.pollUnsafe() !== undefined) return
-        fibers.set(served, fiber)
-        fiber.addObserver(() => fibers.delete(served))
-      })
-    })
+      yield* transports.accept(
+        (transport, received) => void start(context, handlers, { transport, received })
+      )
+    }),
+    serveRequest: <E, R, RC>(
+      handlers: Handlers<E, R, RC>,
+      transport: Transport | undefined,
+      received: ReceivedRequest
+    ) =>
+      transport === undefined
+        ? Effect.provideContext(ServerHandshake.refusalOf(received.head, options), services)
+        : Effect.uninterruptibleMask((restore) =>
+            Effect.contextWith((context: Context.Context<Requirements<R, RC>>) => {
+              const { fiber, served } = start(context, handlers, { transport, received })
+              return Effect.onInterrupt(restore(Fiber.join(fiber)), () => {
+                if (served.core === undefined) fiber.interruptUnsafe()
+                else served.core.closeUnsafe(goingAway, "")
+                return Fiber.await(fiber)
+              })
+            })
+          )
   })
 })
 
