@@ -3,11 +3,13 @@
  * of `node:http` and `node:https`.
  */
 
+import type { EventEmitter } from "node:events"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { HttpHead } from "../handshake/HttpHead.ts"
 import { acceptor } from "../transport/Acceptor.ts"
 import { TransportServer } from "../transport/Transport.ts"
 import { fromSocket } from "./NodeTransport.ts"
@@ -31,46 +33,12 @@ export const make = Effect.fnUntraced(function* (
   const isOurs = typeof path === "string" ? (requested: string) => requested === path : path
   const accepting = acceptor()
 
-  const takeOver = (request: IncomingMessage, socket: Duplex, head: Buffer): void =>
-    accepting.onTransport(fromSocket(socket), {
-      // The request line as it came, so that it is judged like any other.
-      head: {
-        startLine: `${request.method} ${request.url} HTTP/${request.httpVersion}`,
-        headers: pairs(request.rawHeaders)
-      },
-      rest: new Uint8Array(head)
-    })
-
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      // Listeners cannot keep an event from one another, so who is asked first decides.
-      const { emit } = server
-      let isMounted = true
-      const emitUnlessOurs = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
-        if (isMounted && event === "upgrade") {
-          const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer] // as Node documents the event
-          if (isOurs(pathOf(request))) {
-            takeOver(request, socket, head)
-            return true
-          }
-        }
-        return Reflect.apply(emit, server, [event, ...args])
-      }
-      server.emit = emitUnlessOurs
-      server.on("upgrade", decline)
-      return () => {
-        isMounted = false
-        server.off("upgrade", decline)
-        // Another mount may stand on this one: it then passes everything on.
-        if (server.emit === emitUnlessOurs) server.emit = emit
-      }
-    }),
-    (unmount) =>
-      Effect.sync(() => {
-        accepting.close()
-        unmount()
-      })
-  )
+  yield* Effect.addFinalizer(() => Effect.sync(accepting.close))
+  yield* mount(server, (request, socket, head) => {
+    if (!isOurs(pathOf(request))) return false
+    accepting.onTransport(fromSocket(socket), { head: headOf(request), rest: new Uint8Array(head) })
+    return true
+  })
   yield* Effect.callback<void>((resume) => {
     const onListening = () => resume(Effect.void)
     if (server.listening) return onListening()
@@ -89,15 +57,52 @@ export const make = Effect.fnUntraced(function* (
 export const layer = (server: Server, options?: UpgradeOptions): Layer.Layer<TransportServer> =>
   Layer.effect(TransportServer, make(server, options))
 
+/** Takes an upgrade request with its socket and the bytes that came after its head, or leaves it to the server. */
+export type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
+
+/** Is asked about each upgrade request before any listener is, until the scope closes. */
+export const mount = (server: EventEmitter, onUpgrade: OnUpgrade): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      // Listeners cannot keep an event from one another, so who is asked first decides.
+      const { emit } = server
+      let isMounted = true
+      const emitUnlessTaken = (event: string | symbol, ...args: ReadonlyArray<unknown>): boolean => {
+        if (isMounted && event === "upgrade") {
+          const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer] // as Node documents the event
+          if (onUpgrade(request, socket, head)) return true
+        }
+        return Reflect.apply(emit, server, [event, ...args])
+      }
+      server.emit = emitUnlessTaken
+      server.on("upgrade", decline)
+      return () => {
+        isMounted = false
+        server.off("upgrade", decline)
+        // Another mount may stand on this one: it then passes everything on.
+        if (server.emit === emitUnlessTaken) server.emit = emit
+      }
+    }),
+    (unmount) => Effect.sync(unmount)
+  )
+
 // Node asks for a listener before it treats a request as an upgrade. This one answers
 // what no mount has taken and nobody else listens for.
-const decline = function (this: Server, _request: IncomingMessage, socket: Duplex): void {
+const decline = function (this: EventEmitter, _request: IncomingMessage, socket: Duplex): void {
   if (socket.writableEnded || this.listeners("upgrade").some((listener) => listener !== decline)) return
   socket.on("error", () => {})
   socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 }
 
 const pathOf = (request: IncomingMessage): string => (request.url ?? "").split("?", 1)[0] ?? ""
+
+/** The request line as it came, so that it is judged like any other, and the header lines. */
+export const headOf = (
+  request: Pick<IncomingMessage, "method" | "url" | "httpVersion" | "rawHeaders">
+): HttpHead => ({
+  startLine: `${request.method} ${request.url} HTTP/${request.httpVersion}`,
+  headers: pairs(request.rawHeaders)
+})
 
 const pairs = (rawHeaders: ReadonlyArray<string>): Array<readonly [string, string]> => {
   const headers: Array<readonly [string, string]> = []
