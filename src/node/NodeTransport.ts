@@ -52,7 +52,8 @@ class NodeTransport implements Transport {
     socket.on("error", (error) => {
       this.#error = error
     })
-    // A socket without unread bytes ends also while it is paused.
+    // A socket without unread bytes ends also while it is paused, or before it came here.
+    this.#isEndUntold = socket.readableEnded
     socket.on("end", () => {
       this.#isEndUntold = true
       this.#tellEnd()
