@@ -8,12 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Scope from "effect/Scope"
-import * as Socket from "effect/socket/Socket"
 import { ConnectionDeny, WebSocketServer } from "effect-websocket"
 import { type NodeHttpUpgrade, NodeWebSocketServer } from "effect-websocket/node"
 import { settle } from "../support/apiSession.ts"
@@ -21,6 +19,7 @@ import {
   anyPort,
   denyWith,
   echo,
+  effectUpgrade,
   host,
   listening,
   makeClient,
@@ -28,8 +27,10 @@ import {
   portOf,
   rawTcp,
   resetTcp,
+  responseTo,
   roundTrip,
   serve,
+  upgradeTo,
   withPages
 } from "../support/node.ts"
 import { exampleAccept, requestHead } from "../support/RawPeer.ts"
@@ -45,18 +46,6 @@ const makeHttp = Effect.gen(function* () {
 
 const echoOn = (http: Http.Server, upgrade?: NodeHttpUpgrade.UpgradeOptions) =>
   serve(NodeWebSocketServer.layerUpgrade(http, upgrade), { onOpen: echo })
-
-/** Sends a request in one packet, and reads the response to the end. */
-const responseTo = Effect.fnUntraced(function* (
-  port: number,
-  ...request: ReadonlyArray<string | Uint8Array>
-) {
-  const raw = yield* rawTcp(port)
-  raw.send(...request)
-  return yield* raw.readAll
-}, Effect.scoped)
-
-const upgradeTo = (path: string): string => requestHead({}, `GET ${path} HTTP/1.1`)
 
 describe("NodeHttpUpgrade", () => {
   it.effect("pages and WebSockets share a port", () =>
@@ -357,20 +346,7 @@ describe("other upgrade listeners", () => {
   ])("Effect's NodeHttpServer keeps its pages and its upgrades, ours mounted $order", ({ oursFirst }) =>
     Effect.gen(function* () {
       const server = Http.createServer()
-      const theirs = HttpRouter.add(
-        "GET",
-        "/theirs",
-        Effect.gen(function* () {
-          const socket = yield* HttpServerRequest.HttpServerRequest.pipe(
-            Effect.flatMap((request) => request.upgrade)
-          )
-          yield* Socket.readerBytes(socket)
-          const writer = yield* socket.writer
-          yield* writer.write("from Effect's own")
-          yield* writer.write(new Socket.CloseEvent(1000))
-          return HttpServerResponse.empty()
-        }).pipe(Effect.scoped)
-      )
+      const theirs = HttpRouter.add("GET", "/theirs", effectUpgrade)
       const page = HttpRouter.add("GET", "/page", HttpServerResponse.text("a page"))
       const pages = HttpRouter.serve(Layer.mergeAll(page, theirs), {
         disableListenLog: true,

@@ -10,10 +10,13 @@ import * as Path from "node:path"
 import type { Duplex } from "node:stream"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Socket from "effect/socket/Socket"
 import {
   type ClientOptions,
   type ConnectionDeny,
@@ -23,6 +26,7 @@ import {
 } from "effect-websocket"
 import { type NodeTransportClient, NodeWebSocketClient } from "effect-websocket/node"
 import { latin1, Waiting } from "./nodeRecorder.ts"
+import { requestHead } from "./RawPeer.ts"
 
 export const host = "127.0.0.1"
 
@@ -155,6 +159,16 @@ export const rawSocket = Effect.fnUntraced(function* <S extends Duplex>(
 export const rawTcp = (port: number, options: { readonly allowHalfOpen?: boolean } = {}) =>
   rawSocket(() => Net.connect({ ...options, host, port }))
 
+/** Sends a request in one packet, and reads the response to the end. */
+export const responseTo = Effect.fnUntraced(function* (
+  port: number,
+  ...request: ReadonlyArray<string | Uint8Array>
+) {
+  const raw = yield* rawTcp(port)
+  raw.send(...request)
+  return yield* raw.readAll
+}, Effect.scoped)
+
 /** A client that resets its connection (TCP RST). */
 export const resetTcp = Effect.fnUntraced(function* (
   port: number,
@@ -211,6 +225,19 @@ export const withPages = <S extends Http.Server>(server: S): S => {
   })
   return server
 }
+
+/** An opening request for a path. */
+export const upgradeTo = (path: string): string => requestHead({}, `GET ${path} HTTP/1.1`)
+
+/** The handler of a route that upgrades with Effect's own means: sends a message and closes. */
+export const effectUpgrade = Effect.gen(function* () {
+  const socket = yield* Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => request.upgrade)
+  yield* Socket.readerBytes(socket)
+  const writer = yield* socket.writer
+  yield* writer.write("from Effect's own")
+  yield* writer.write(new Socket.CloseEvent(1000))
+  return HttpServerResponse.empty()
+}).pipe(Effect.scoped, Effect.orDie)
 
 /** A request for a page. */
 export const pageRequest = (path = "/"): string =>
