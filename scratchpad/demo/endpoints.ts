@@ -3,17 +3,15 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import type { WebSocketChannel } from "effect-websocket"
-import { ConnectionDeny, WebSocketServer } from "effect-websocket"
+import { NodeWebSocketRoute } from "effect-websocket/node"
 
 type Channel = WebSocketChannel.Channel
-
-/** The paths that are WebSocket endpoints. */
-export const paths: ReadonlySet<string> = new Set(["/echo", "/chat"])
 
 // A browser's page cannot send pings or see them. With this subprotocol the server
 // tells the page what it negotiated, and pings it on the text "/ping".
@@ -80,15 +78,19 @@ const introduced =
       yield* handler(channel)
     })
 
-/** Both endpoints on the server in context. */
-export const Endpoints = Layer.unwrap(
-  Effect.map(makeRoom, (room) =>
-    WebSocketServer.serve({
-      onConnect: ({ path, protocols }) =>
-        paths.has(path)
-          ? Effect.succeed(protocols.includes(demoProtocol) ? demoProtocol : undefined)
-          : Effect.fail(ConnectionDeny.notFound()),
-      onOpen: introduced((channel) => (channel.request?.path === "/chat" ? room(channel) : echo(channel)))
+const endpoint = <E, R>(path: `/${string}`, handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
+  HttpRouter.add(
+    "GET",
+    path,
+    NodeWebSocketRoute.handler({
+      onConnect: ({ protocols }) =>
+        Effect.succeed(protocols.includes(demoProtocol) ? demoProtocol : undefined),
+      onOpen: introduced(handler)
     })
   )
+
+/** Both endpoints, as routes. */
+export const Endpoints = Layer.merge(
+  endpoint("/echo", echo),
+  Layer.unwrap(Effect.map(makeRoom, (room) => endpoint("/chat", room)))
 )

@@ -12,8 +12,8 @@ import type { ServeError } from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import { type Options, ServerOptions } from "effect-websocket"
-import { NodeWebSocketServer } from "effect-websocket/node"
-import { Endpoints, paths } from "./endpoints.ts"
+import { NodeWebSocketRoute } from "effect-websocket/node"
+import { Endpoints } from "./endpoints.ts"
 
 const host = "127.0.0.1"
 const firstPort = 9000
@@ -27,18 +27,16 @@ const Page = HttpRouter.add(
 const Ready = (port: number) =>
   Layer.effectDiscard(Effect.log(`Open http://${host}:${port}/ in a browser. Ctrl-C ends the server.`))
 
-/** Everything on one port. The HTTP server has Node listen; the WebSocket server takes its upgrades. */
+/** Everything on one port. */
 const onPort = (port: number): Layer.Layer<never, ServeError | Options.InvalidOptions> => {
   const server = createServer()
   return Layer.mergeAll(
-    HttpRouter.serve(Page, { disableListenLog: true, disableLogger: true }),
-    Endpoints.pipe(
-      Layer.provide(
-        NodeWebSocketServer.layerUpgrade(server, { path: (path) => paths.has(path) }, ServerOptions.hardened)
-      )
-    ),
+    HttpRouter.serve(Layer.mergeAll(Page, Endpoints), { disableListenLog: true, disableLogger: true }),
     Ready(port)
-  ).pipe(Layer.provide(NodeHttpServer.layer(() => server, { port, host })))
+  ).pipe(
+    Layer.provide(NodeWebSocketRoute.layer(server, ServerOptions.hardened)),
+    Layer.provide(NodeHttpServer.layer(() => server, { port, host }))
+  )
 }
 
 const isPortTaken = ({ cause }: ServeError): boolean =>
