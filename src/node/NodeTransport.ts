@@ -108,9 +108,10 @@ class NodeTransport implements Transport {
     if (socket.writableLength > 0) this.#isBehind = true
   }
 
-  // Node's "drain" comes only after more than its own high-water mark.
-  readonly #onWritten = (): void => {
-    if (!this.#isBehind || this.#socket.writableLength > 0) return
+  // Node's "drain" comes only after more than its own high-water mark. A write that
+  // failed has made no room: the socket closes.
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error || !this.#isBehind || this.#socket.writableLength > 0) return
     this.#isBehind = false
     this.#listener?.onDrain()
   }

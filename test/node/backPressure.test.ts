@@ -2,7 +2,9 @@
  * Back pressure of the kernel's buffers, on a channel that buffers less than Node does.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import type { WebSocketError } from "effect-websocket"
 import { NodeWebSocketServer } from "effect-websocket/node"
 import { settle } from "../support/apiSession.ts"
 import { anyPort, portOf, rawTcp, serve } from "../support/node.ts"
@@ -32,6 +34,32 @@ describe("a peer that does not read", () => {
       for (let at = 0; at + 4 <= frames.length; at += size + 4) {
         assert.strictEqual(frames.slice(at, at + 4), "\x82\x7e\x03\xe8", "the header of a binary frame")
       }
+    })
+  )
+
+  it.effect("fails the send that waits when it resets the connection", () =>
+    Effect.gen(function* () {
+      const failed = yield* Deferred.make<WebSocketError.WebSocketError>()
+      let sent = 0
+      const server = yield* serve(NodeWebSocketServer.layer(anyPort, { maxSendBufferSize: 1 }), {
+        onOpen: (channel) =>
+          Effect.forever(Effect.map(channel.send(new Uint8Array(100_000)), () => void sent++)).pipe(
+            Effect.tapError((error) => Deferred.succeed(failed, error))
+          )
+      })
+      const peer = yield* rawTcp(portOf(server.address))
+      peer.socket.pause()
+      peer.send(requestHead())
+      let before = -1
+      while (sent === 0 || sent !== before) {
+        before = sent
+        for (let turn = 0; turn < 10; turn++) yield* settle
+      }
+      // What it has not read makes this a reset.
+      peer.socket.destroy()
+      const { reason } = yield* Deferred.await(failed)
+      assert.strictEqual(reason._tag, "TransportFailure")
+      assert.strictEqual(sent, before)
     })
   )
 })
