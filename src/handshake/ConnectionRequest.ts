@@ -13,7 +13,10 @@ import { SocketAddress } from "./SocketAddress.ts"
 
 /** What a client asks for (Autobahn's `ConnectionRequest`). */
 export interface ConnectionRequest {
-  /** The client's address, where the transport knows it. */
+  /**
+   * The client's address, where the transport knows it, or by X-Forwarded-For as far as the server trusts that;
+   * its port is then 0 where the header names none.
+   */
   readonly peer: NetAddress.SocketAddress | undefined
   /** All request headers, by lower-case name; several of one name are joined by `, `. */
   readonly headers: Headers.Headers
@@ -80,7 +83,7 @@ export const HeadersInput = Schema.Record(
 
 /** How a server accepts a connection (Autobahn's `ConnectionAccept`). */
 export interface ConnectionAccept {
-  /** One of the request's `protocols`. Default: none. */
+  /** One of the request's `protocols`. Default: the first that is in the server's option `protocols`. */
   readonly subprotocol?: string | undefined
   /** Further headers of the response, cookies for example. */
   readonly headers?: HeadersInput | undefined

@@ -5,6 +5,7 @@
 import * as Result from "effect/Result"
 import { isToken } from "../bytes/Token.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
+import { parseAuthority } from "./Authority.ts"
 import {
   elements,
   encodeHead,
@@ -95,7 +96,7 @@ export const parseRequest = (
 
   const [host, ...otherHosts] = header(headers, "Host")
   if (host === undefined || otherHosts.length > 0) return badRequest("Host header must appear exactly once")
-  if (!isHost(host)) return badRequest("invalid Host header")
+  if (parseAuthority(host) === undefined) return badRequest("invalid Host header")
 
   // A protocol in Upgrade may carry a version ("h2c/1"), so this is not a list of tokens (RFC 7230 section 6.7).
   if (!includes(elements(header(headers, "Upgrade")), "websocket")) {
@@ -136,7 +137,7 @@ export const parseRequest = (
     method,
     target,
     path: location.path,
-    params: parseQuery(location.query),
+    params: location.params,
     host,
     headers,
     key,
@@ -165,7 +166,7 @@ export const buildRequest = (options: {
   const { url, key, version, protocols, extensions, origin, userAgent } = options
   if (!url.resource.startsWith("/") || !isTargetText(url.resource))
     return Result.fail("invalid resource in the URL")
-  if (!isHost(url.hostHeader)) return Result.fail("invalid host in the URL")
+  if (parseAuthority(url.hostHeader) === undefined) return Result.fail("invalid host in the URL")
   if (!isKey(key)) return Result.fail("the key is not base64 of 16 bytes")
   if (!isVersion(String(version))) return Result.fail("the version is not an integer from 0 to 255")
   if (!areProtocols(protocols)) return Result.fail("the subprotocols are not unique tokens")
@@ -217,7 +218,8 @@ const originHeader = (version: number): string => (version < 13 ? "Sec-WebSocket
 const includes = (list: ReadonlyArray<string>, lowerCase: string): boolean =>
   list.some((element) => isToken(element) && element.toLowerCase() === lowerCase)
 
-const areProtocols = (protocols: ReadonlyArray<string>): boolean =>
+/** Whether `protocols` can be subprotocols to choose from (RFC 6455 section 4.1, item 10). */
+export const areProtocols = (protocols: ReadonlyArray<string>): boolean =>
   protocols.every(isToken) && new Set(protocols).size === protocols.length
 
 const isVersion = (text: string): boolean => /^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255
@@ -234,7 +236,8 @@ const isKey = (text: string): boolean => /^[A-Za-z0-9+/]{22}==$/.test(text)
 // RFC 6455 section 3: no fragment. Anything but visible ASCII would have to be percent-encoded.
 const isTargetText = (target: string): boolean => target.length > 0 && !/[^!"$-~]/.test(target)
 
-const parseTarget = (target: string): { readonly path: string; readonly query: string } | undefined => {
+/** The path and the decoded query of a request target; `undefined` when it is malformed. */
+export const parseTarget = (target: string): Pick<HandshakeRequest, "path" | "params"> | undefined => {
   if (!isTargetText(target)) return undefined
   let resource = target
   if (!target.startsWith("/")) {
@@ -242,30 +245,11 @@ const parseTarget = (target: string): { readonly path: string; readonly query: s
     if (scheme === undefined) return undefined
     const end = target.slice(scheme.length).search(/[/?]/)
     const authorityEnd = end === -1 ? target.length : scheme.length + end
-    if (!isHost(target.slice(scheme.length, authorityEnd))) return undefined
+    if (parseAuthority(target.slice(scheme.length, authorityEnd)) === undefined) return undefined
     resource = target.slice(authorityEnd)
   }
   const mark = resource.indexOf("?")
   const path = mark === -1 ? resource : resource.slice(0, mark)
-  return { path: path === "" ? "/" : path, query: mark === -1 ? "" : resource.slice(mark + 1) }
+  return { path: path === "" ? "/" : path, params: parseQuery(mark === -1 ? "" : resource.slice(mark + 1)) }
 }
 
-// RFC 3986 section 3.2.2 and 3.2.3, without user information, IPvFuture, zone identifiers and an empty port.
-const isHost = (text: string): boolean => {
-  const bracket = text.startsWith("[") ? text.indexOf("]") : 0
-  const colon = text.indexOf(":", bracket)
-  const name = colon === -1 ? text : text.slice(0, colon)
-  return (
-    (name.startsWith("[") ? isBracketedAddress(name) : isRegName(name)) &&
-    (colon === -1 || isPort(text.slice(colon + 1)))
-  )
-}
-
-const isRegName = (text: string): boolean =>
-  text.length > 0 && !/[^A-Za-z0-9._~!$&'()*+,;=%-]/.test(text) && !/%(?![0-9A-Fa-f]{2})/.test(text)
-
-const isBracketedAddress = (text: string): boolean =>
-  !/[^0-9A-Fa-f:.]/.test(text.slice(1, -1)) && URL.canParse(`http://${text}`)
-
-const isPort = (text: string): boolean =>
-  /^[0-9]{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535

@@ -50,13 +50,17 @@ export const buildAccept = (options: {
     }
     headers.push(["Sec-WebSocket-Extensions", extensions])
   }
-  const problem = headersProblem(
-    options.headers,
-    (name) => name === "upgrade" || name.startsWith("sec-websocket-") || framingHeaders.has(name)
-  )
+  const problem = acceptHeadersProblem(options.headers)
   if (problem !== undefined) return Result.fail(problem)
   return Result.succeed(encodeHead("HTTP/1.1 101 Switching Protocols", [...headers, ...options.headers]))
 }
+
+/** What keeps `headers` from being added to a 101; `undefined`: nothing. */
+export const acceptHeadersProblem = (headers: Headers): string | undefined =>
+  headersProblem(
+    headers,
+    (name) => name === "upgrade" || name.startsWith("sec-websocket-") || framingHeaders.has(name)
+  )
 
 /**
  * A complete refusal, head and body, that ends the connection. `status` is 300 to 599; `reason` is the reason
