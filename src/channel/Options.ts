@@ -4,6 +4,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -23,15 +24,17 @@ export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("Invali
   }
 }
 
-const show = (value: unknown): string =>
-  typeof value === "string"
-    ? JSON.stringify(value)
-    : Array.isArray(value)
-      ? `[${value.map(show).join(", ")}]`
-      : String(value)
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`
+  if (!Predicate.isObject(value) || Object.getPrototypeOf(value) !== Object.prototype) return String(value)
+  return `{ ${Object.entries(value)
+    .map(([name, inner]) => `${JSON.stringify(name)}: ${show(inner)}`)
+    .join(", ")} }`
+}
 
 /** One option: what is allowed, what it is without a word, and both in words. */
-const option = <S extends Schema.Top>(schema: S, fallback: S["Type"], allowed: string) =>
+export const option = <S extends Schema.Top>(schema: S, fallback: S["Type"], allowed: string) =>
   schema.pipe(Schema.withDecodingDefaultType(Effect.succeed(fallback))).annotate({ description: allowed })
 
 const NonNegative = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -54,6 +57,10 @@ export const flag = (fallback: boolean) => option(Schema.Boolean, fallback, "tru
 /** A number of bytes; 0 for no limit. */
 export const sizeLimit = (fallback: number) =>
   option(NonNegative, fallback, "a whole number of bytes, 0 for no limit")
+
+/** A number of things; 0 for no limit. */
+export const countLimit = (fallback: number) =>
+  option(NonNegative, fallback, "a whole number, 0 for no limit")
 
 /** A number of things, at least 1. */
 export const count = (fallback: number) => option(Positive, fallback, "a whole number from 1")
@@ -101,7 +108,10 @@ export const common = {
   failByDrop: flag(true),
   /** A Close is answered with its own code and reason; `false`: with 1000. Default: `false`. */
   echoCloseCodeReason: flag(false),
-  /** Time for the opening handshake. Default: 0, no limit. */
+  /**
+   * Time for the opening handshake. A server's begins when the connection is accepted, so a TLS handshake is
+   * part of it. Default: 0, no limit.
+   */
   openHandshakeTimeout: timeLimit(Duration.zero),
   /** Time for the peer to answer a Close frame, from when it is queued, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
   closeHandshakeTimeout: timeLimit(Duration.seconds(1)),
