@@ -18,55 +18,59 @@ export interface ReadHead {
 
 /**
  * Reads a head, of which `start` has come already. Afterwards the transport is
- * paused, so that nothing is lost before its next listener is there.
+ * paused.
  */
 export const readHead = (
   transport: Transport,
   limits: { readonly maxHandshakeSize: number; readonly maxHandshakeHeaders: number },
   start: Uint8Array = new Uint8Array(0)
 ): Effect.Effect<ReadHead, HeadFailure> =>
-  Effect.callback<ReadHead, HeadFailure>((resume) => {
+  Effect.suspend(() => {
     const reader = new HeadReader({
       maxBytes: limits.maxHandshakeSize,
       maxHeaders: limits.maxHandshakeHeaders
     })
-    const push = (chunk: Uint8Array): boolean => {
+    const push = (chunk: Uint8Array): Effect.Effect<ReadHead, HeadFailure> | undefined => {
       const result = reader.push(chunk)
-      if (result._tag === "Incomplete") return false
-      transport.pause()
-      transport.listen(ignoring)
-      resume(
-        result._tag === "Complete"
-          ? Effect.succeed({ head: result.head, rest: result.rest })
-          : Effect.fail({ _tag: "Invalid", error: result.error })
-      )
-      return true
+      if (result._tag === "Incomplete") return undefined
+      return result._tag === "Complete"
+        ? Effect.succeed({ head: result.head, rest: result.rest })
+        : Effect.fail({ _tag: "Invalid", error: result.error })
     }
-    if (push(start)) return
-    transport.listen({
-      ...ignoring,
-      onData: push,
-      onEnd: () => resume(Effect.fail({ _tag: "Ended", cause: undefined })),
-      onClose: (cause) => resume(Effect.fail({ _tag: "Ended", cause }))
-    })
-    transport.resume()
-    return Effect.sync(() => transport.listen(ignoring))
+    return push(start) ?? read(transport, push, (cause) => Effect.fail({ _tag: "Ended", cause }))
   })
 
-/** Reads on until `done` says so, or the peer ends. */
+/** Reads on until `push` says so, or the peer ends. */
 export const readUntil = (transport: Transport, push: (chunk: Uint8Array) => boolean): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    const finish = () => {
+  read(
+    transport,
+    (chunk) => (push(chunk) ? Effect.void : undefined),
+    () => Effect.void
+  )
+
+/**
+ * Hands what comes to `push` until that gives an outcome, or the peer ends. Afterwards the transport is paused,
+ * so that nothing is lost before its next listener is there.
+ */
+const read = <A, E>(
+  transport: Transport,
+  push: (chunk: Uint8Array) => Effect.Effect<A, E> | undefined,
+  ended: (cause: unknown) => Effect.Effect<A, E>
+): Effect.Effect<A, E> =>
+  Effect.callback<A, E>((resume) => {
+    const finish = (outcome: Effect.Effect<A, E>) => {
+      transport.pause()
       transport.listen(ignoring)
-      resume(Effect.void)
+      resume(outcome)
     }
     transport.listen({
       ...ignoring,
       onData: (chunk) => {
-        if (push(chunk)) finish()
+        const outcome = push(chunk)
+        if (outcome !== undefined) finish(outcome)
       },
-      onEnd: finish,
-      onClose: finish
+      onEnd: () => finish(ended(undefined)),
+      onClose: (cause) => finish(ended(cause))
     })
     transport.resume()
     return Effect.sync(() => transport.listen(ignoring))

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 
 /** What a timeout bounds. */
 export type TimeoutKind =
-  /** From the accepted or requested transport to the end of the opening handshake. */
+  /** From the accepted or requested connection, a TLS handshake included, to the end of the opening handshake. */
   | "openHandshake"
   /** From our Close frame to the peer's. */
   | "closeHandshake"

@@ -40,6 +40,7 @@ export interface ChannelFacts {
   readonly subprotocol: string | undefined
   /** The extensions that are spoken, as they stand in Sec-WebSocket-Extensions. */
   readonly extensions: ReadonlyArray<string>
+  /** The other end of the transport: where the client came through a proxy, that proxy. See `request.peer`. */
   readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined

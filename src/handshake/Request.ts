@@ -252,4 +252,3 @@ export const parseTarget = (target: string): Pick<HandshakeRequest, "path" | "pa
   const path = mark === -1 ? resource : resource.slice(0, mark)
   return { path: path === "" ? "/" : path, params: parseQuery(mark === -1 ? "" : resource.slice(mark + 1)) }
 }
-

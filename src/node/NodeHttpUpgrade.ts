@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpHead } from "../handshake/HttpHead.ts"
 import { acceptor } from "../transport/Acceptor.ts"
-import { TransportServer } from "../transport/Transport.ts"
+import { accepted, TransportServer } from "../transport/Transport.ts"
 import { fromSocket } from "./NodeTransport.ts"
 import { boundAddress } from "./NodeTransportServer.ts"
 
@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.sync(accepting.close))
   yield* mount(server, (request, socket, head) => {
     if (!isOurs(pathOf(request))) return false
-    accepting.onTransport(fromSocket(socket), { head: headOf(request), rest: new Uint8Array(head) })
+    accepting.onTransport(accepted(fromSocket(socket), { head: headOf(request), rest: new Uint8Array(head) }))
     return true
   })
   yield* Effect.callback<void>((resume) => {

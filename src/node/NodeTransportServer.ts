@@ -9,7 +9,13 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import { acceptor } from "../transport/Acceptor.ts"
-import { TransportError, TransportServer } from "../transport/Transport.ts"
+import {
+  type AcceptedTransport,
+  accepted,
+  type Transport,
+  TransportError,
+  TransportServer
+} from "../transport/Transport.ts"
 import { addressOf, fromSocket } from "./NodeTransport.ts"
 
 /** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
@@ -22,14 +28,19 @@ export type TlsOptions = Tls.TlsOptions
 export const make = (
   listen: ListenOptions
 ): Effect.Effect<TransportServer["Service"], TransportError, Scope.Scope> =>
-  listening(() => Net.createServer(socketOptions), "connection", listen)
+  // A connection ends its own side when it is ready to, not when the peer does.
+  listening(listen, { allowHalfOpen: true }, (socket) => accepted(fromSocket(socket)))
 
-/** Listens with TLS until the scope closes. */
-export const makeTls = (
+/** Listens with TLS until the scope closes. The TLS handshake is part of what it hands over. */
+export const makeTls = Effect.fnUntraced(function* (
   listen: ListenOptions,
   tls: TlsOptions
-): Effect.Effect<TransportServer["Service"], TransportError, Scope.Scope> =>
-  listening(() => Tls.createServer({ ...tls, ...socketOptions }), "secureConnection", listen)
+): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
+  // A certificate that cannot be read is thrown.
+  const acceptTls = yield* Effect.try({ try: () => tlsAcceptor(tls), catch: cannotListen(listen) })
+  // Who ends its side during the TLS handshake is gone.
+  return yield* listening(listen, { ...tls, allowHalfOpen: false }, acceptTls)
+})
 
 /** A TCP or Unix-domain server. */
 export const layer = (listen: ListenOptions): Layer.Layer<TransportServer, TransportError> =>
@@ -41,48 +52,25 @@ export const layerTls = (
   tls: TlsOptions
 ): Layer.Layer<TransportServer, TransportError> => Layer.effect(TransportServer, makeTls(listen, tls))
 
-// A connection ends its own side when it is ready to, not when the peer does; and it
-// reads when someone listens.
-const socketOptions = { allowHalfOpen: true, pauseOnConnect: true }
-
 const listening = Effect.fnUntraced(function* (
-  createServer: () => Net.Server,
-  connectionEvent: "connection" | "secureConnection",
-  options: ListenOptions
+  options: ListenOptions,
+  socketOptions: Net.ServerOpts,
+  accept: (socket: Net.Socket) => AcceptedTransport
 ): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
   const accepting = acceptor()
-  // By peer, the connections whose TLS handshake is under way: nobody else knows them.
-  const unfinished = new Map<string, Net.Socket>()
-  const dropUnfinished = () => {
-    for (const socket of unfinished.values()) socket.destroy()
-  }
-  const failure = (cause: unknown) =>
-    new TransportError({
-      message: `cannot listen on ${describe(options)}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      cause
-    })
-  // A certificate that cannot be read is thrown.
-  const server = yield* Effect.acquireRelease(Effect.try({ try: createServer, catch: failure }), (server) =>
-    Effect.callback<void>((resume) => {
-      accepting.close()
-      dropUnfinished()
-      if (server.listening) server.close(() => resume(Effect.void))
-      else resume(Effect.void)
-    })
+  const server = yield* Effect.acquireRelease(
+    // A socket reads when someone listens.
+    Effect.sync(() => Net.createServer({ ...socketOptions, pauseOnConnect: true })),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        accepting.close()
+        if (server.listening) server.close(() => resume(Effect.void))
+        else resume(Effect.void)
+      })
   )
-  if (connectionEvent === "secureConnection") {
-    server.on("connection", (socket: Net.Socket) => {
-      const peer = peerOf(socket)
-      unfinished.set(peer, socket)
-      socket.once("close", () => unfinished.delete(peer))
-    })
-    server.on("secureConnection", (socket: Net.Socket) => unfinished.delete(peerOf(socket)))
-  }
-  server.on(connectionEvent, (socket: Net.Socket) => accepting.onTransport(fromSocket(socket), undefined))
-  // A client that fails its TLS handshake is its own affair.
-  server.on("tlsClientError", (_error, socket: Net.Socket) => socket.destroy())
+  server.on("connection", (socket) => accepting.onTransport(accept(socket)))
   yield* Effect.callback<void, TransportError>((resume) => {
-    const fail = (cause: unknown) => resume(Effect.fail(failure(cause)))
+    const fail = (cause: unknown) => resume(Effect.fail(cannotListen(options)(cause)))
     server.once("error", fail)
     try {
       server.listen(options, () => resume(Effect.void))
@@ -98,15 +86,54 @@ const listening = Effect.fnUntraced(function* (
     accept: accepting.accept,
     stop: Effect.sync(() => {
       if (server.listening) server.close()
-      dropUnfinished()
     })
   })
 })
 
-const peerOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
+/**
+ * Accepts sockets for TLS. The handshakes, with the verification of certificates, are those of a `tls.Server`
+ * that does not listen.
+ */
+const tlsAcceptor = (tls: TlsOptions): ((socket: Net.Socket) => AcceptedTransport) => {
+  const server = Tls.createServer({ ...tls, pauseOnConnect: true })
+  const handshakes = new WeakMap<Net.Socket, (outcome: Effect.Effect<Transport, TransportError>) => void>()
+  const settle = (secured: Tls.TLSSocket, outcome: Effect.Effect<Transport, TransportError>) =>
+    // Node documents no way from a TLS socket to the socket under it.
+    handshakes.get(Reflect.get(secured, "_parent"))?.(outcome)
+  server.on("secureConnection", (secured) => {
+    secured.allowHalfOpen = true
+    settle(secured, Effect.succeed(fromSocket(secured)))
+  })
+  server.on("tlsClientError", (cause, secured) => {
+    secured.destroy()
+    settle(secured, Effect.fail(handshakeFailed(cause)))
+  })
+  return (socket) => {
+    // A reset while it waits; its end is told by the TLS socket.
+    socket.on("error", () => {})
+    return {
+      transport: Effect.callback((resume) => {
+        // It was dropped while it waited: nothing would be told of it.
+        if (socket.destroyed) return resume(Effect.fail(handshakeFailed(undefined)))
+        handshakes.set(socket, resume)
+        server.emit("connection", socket)
+        return Effect.sync(() => socket.destroy())
+      }),
+      request: undefined,
+      abort: () => void socket.destroy()
+    }
+  }
+}
 
-const describe = ({ host = "all addresses", path, port }: ListenOptions): string =>
-  path ?? `${host}, port ${port}`
+const handshakeFailed = (cause: unknown) => new TransportError({ message: "the TLS handshake failed", cause })
+
+const cannotListen =
+  ({ host = "all addresses", path, port }: ListenOptions) =>
+  (cause: unknown): TransportError => {
+    const where = path ?? `${host}, port ${port}`
+    const why = cause instanceof Error ? cause.message : String(cause)
+    return new TransportError({ message: `cannot listen on ${where}: ${why}`, cause })
+  }
 
 /** The address that a listening server is bound to. */
 export const boundAddress = (server: Net.Server): NetAddress.SocketAddress => {

@@ -1,16 +1,15 @@
 /**
- * The server's side of the opening handshake, on a transport (RFC 6455 section
- * 4.2): a channel, or an HTTP response and the end of the transport.
+ * The server's side of the opening handshake, on an accepted transport (RFC 6455
+ * section 4.2): a channel, or an HTTP response and the end of the transport.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
-import * as Utf8 from "../bytes/Utf8.ts"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
-import { endWith, readHead } from "../channel/HeadExchange.ts"
 import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
@@ -22,11 +21,14 @@ import {
   fromHandshake,
   toLines
 } from "../handshake/ConnectionRequest.ts"
-import { type HttpHead, headSize } from "../handshake/HttpHead.ts"
-import { type HandshakeRequest, parseRequestLine, type Rejection } from "../handshake/Request.ts"
-import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
+import { forwardedFor } from "../handshake/ForwardedFor.ts"
+import { type HttpHead, header, headSize } from "../handshake/HttpHead.ts"
+import type { HandshakeRequest } from "../handshake/Request.ts"
+import type { AcceptedTransport, ReceivedRequest, Transport } from "../transport/Transport.ts"
+import { checkRequest, type Places } from "./Admission.ts"
+import { answerTo, type Refusal, refuse, withServer } from "./Refusal.ts"
+import { judge, readRequest } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
-import * as StatusPage from "./StatusPage.ts"
 
 /** What `onConnect` may succeed with: how to accept, a subprotocol, or nothing. */
 export type Accepted = ConnectionAccept | string | undefined | void
@@ -35,110 +37,88 @@ export type Accepted = ConnectionAccept | string | undefined | void
 export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepted, ConnectionDeny, R>
 
 export interface ServerHandshake<R> {
-  readonly transport: Transport
-  /** The request, where an HTTP server has read it already. */
-  readonly received: ReceivedRequest | undefined
+  readonly accepted: AcceptedTransport
   readonly options: ServerOptions
-  readonly onConnect: OnConnect<R> | undefined
+  readonly places: Places
+  readonly onConnect: OnConnect<R>
 }
-
-/** No connection: the client gets a response. */
-type Answerable = ConnectionDeny | "StatusPage"
-
-/** No connection: the client gets a response, or is gone. */
-type Refusal = Answerable | "Gone"
 
 /**
  * Performs the handshake. Without a connection the transport has ended, and there is the HTTP response that was
  * sent, or `undefined` when the client was gone.
  */
 export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
-  const { openHandshakeTimeout, tcpNoDelay } = handshake.options
-  handshake.transport.setNoDelay(tcpNoDelay)
+  const { accepted, options } = handshake
   const timeouts = yield* Timeouts
   const timeUp = Effect.andThen(
-    timeouts.after("openHandshake", openHandshakeTimeout),
-    Effect.failSync(() => ConnectionDeny.requestTimeout())
+    timeouts.after("openHandshake", options.openHandshakeTimeout),
+    Effect.failSync((): Refusal => ConnectionDeny.requestTimeout())
   )
-  return yield* Effect.raceFirst(open(handshake), timeUp).pipe(
-    Effect.catch((refusal) => refuse(refusal, handshake)),
-    Effect.onError(() => Effect.sync(() => handshake.transport.abort()))
+  let transport: Transport | undefined
+  const opening = accepted.transport.pipe(
+    Effect.mapError((): Refusal => "Gone"),
+    Effect.flatMap((ready) => {
+      transport = ready
+      ready.setNoDelay(options.tcpNoDelay)
+      return open(handshake, ready)
+    })
+  )
+  return yield* Effect.raceFirst(opening, timeUp).pipe(
+    Effect.catch((refusal) =>
+      // While TLS is unfinished, nothing can be answered.
+      transport === undefined
+        ? Effect.as(Effect.sync(accepted.abort), undefined)
+        : refuse(refusal, transport, options)
+    ),
+    Effect.onError(() => Effect.sync(accepted.abort))
   )
 })
 
 const open = Effect.fnUntraced(function* <R>(
-  options: ServerHandshake<R>
+  { accepted, onConnect, options, places }: ServerHandshake<R>,
+  transport: Transport
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
   const startedAt = yield* Clock.monotonicTimeNanos
-  const requested = yield* readRequest(options)
-  const connectionRequest = fromHandshake(requested.request, options.transport.peer)
-  const accepted = yield* decide(connectionRequest, options.onConnect)
-  return yield* accept({ ...options, ...requested, connectionRequest, accepted, startedAt }).pipe(
-    // The application's headers may be anything at run time, and services can be replaced.
-    Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("accepting the connection died", cause))
+  const received = yield* readRequest(transport, accepted.request, options)
+  const { request } = received
+  yield* Effect.fromResult(checkRequest(request, options))
+  const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
+  const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
+  return yield* Effect.acquireUseRelease(
+    // Taken before the application is asked, so that nobody takes it in between.
+    Effect.suspend(() => Effect.fromResult(places.take(connectionRequest.peer, options))),
+    Effect.fnUntraced(function* (giveBack) {
+      const acceptance = yield* decide(connectionRequest, onConnect)
+      const opened = yield* accept({
+        ...received,
+        transport,
+        options,
+        connectionRequest,
+        acceptance,
+        startedAt
+      }).pipe(
+        // The application's headers may be anything at run time, and services can be replaced.
+        Effect.catchCauseIf(Cause.hasDies, (cause) =>
+          applicationDefect("accepting the connection died", cause)
+        )
+      )
+      opened.core.onGone = giveBack
+      if (opened.core.isClosed) giveBack()
+      return opened
+    }),
+    (giveBack, exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.sync(giveBack))
   )
 })
-
-/** Reads the request, and answers what is none. */
-const readRequest = Effect.fnUntraced(function* ({
-  options,
-  received,
-  transport
-}: Omit<ServerHandshake<never>, "onConnect">): Effect.fn.Return<
-  { readonly request: HandshakeRequest } & ReceivedRequest,
-  Refusal,
-  Handshake
-> {
-  const { head, rest } = received ?? (yield* readRequestHead(transport, options))
-  return { request: yield* judge(head, options), head, rest }
-})
-
-/** Whether this is an opening request. */
-const judge = Effect.fnUntraced(function* (
-  head: HttpHead,
-  options: ServerOptions
-): Effect.fn.Return<HandshakeRequest, Answerable, Handshake> {
-  const handshake = yield* Handshake
-  if (head.headers.length > options.maxHandshakeHeaders || headSize(head) > options.maxHandshakeSize) {
-    return yield* headTooLarge("too many or too large headers")
-  }
-  const line = parseRequestLine(head.startLine)
-  if (Result.isFailure(line)) return yield* fromRejection(line.failure)
-  const parsed = handshake.parseRequest({ ...line.success, headers: head.headers }, options)
-  if (Result.isSuccess(parsed)) return parsed.success
-  const refusal: Answerable =
-    options.webStatus && parsed.failure.status === 426 ? "StatusPage" : fromRejection(parsed.failure)
-  return yield* Effect.fail(refusal)
-})
-
-const readRequestHead = (
-  transport: Transport,
-  options: ServerOptions
-): Effect.Effect<ReceivedRequest, Refusal> =>
-  Effect.mapError(readHead(transport, options), (failure) => {
-    if (failure._tag === "Ended") return "Gone"
-    const { kind, message } = failure.error
-    return kind === "Malformed" ? ConnectionDeny.badRequest({ body: message }) : headTooLarge(message)
-  })
-
-const headTooLarge = (message: string): ConnectionDeny => new ConnectionDeny({ status: 431, body: message })
-
-const fromRejection = ({ headers, reason, status }: Rejection): ConnectionDeny =>
-  new ConnectionDeny({ status, headers: Object.fromEntries(headers), body: reason })
 
 /** Asks the application. Whatever goes wrong there is a 500, and in the log. */
 const decide = <R>(
   request: ConnectionRequest,
-  onConnect: OnConnect<R> | undefined
+  onConnect: OnConnect<R>
 ): Effect.Effect<ConnectionAccept, ConnectionDeny, R> =>
-  onConnect === undefined
-    ? Effect.succeed({})
-    : Effect.suspend(() => onConnect(request)).pipe(
-        Effect.map((accepted) =>
-          typeof accepted === "string" ? { subprotocol: accepted } : (accepted ?? {})
-        ),
-        Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("onConnect died", cause))
-      )
+  Effect.suspend(() => onConnect(request)).pipe(
+    Effect.map((accepted) => (typeof accepted === "string" ? { subprotocol: accepted } : (accepted ?? {}))),
+    Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("onConnect died", cause))
+  )
 
 const applicationDefect = (
   message: string,
@@ -149,8 +129,9 @@ const applicationDefect = (
     Effect.fail(ConnectionDeny.internalServerError())
   )
 
+/** Makes the channel and sends the 101. */
 const accept = Effect.fnUntraced(function* ({
-  accepted,
+  acceptance,
   connectionRequest,
   head,
   options,
@@ -158,24 +139,27 @@ const accept = Effect.fnUntraced(function* ({
   rest,
   startedAt,
   transport
-}: Omit<ServerHandshake<never>, "onConnect"> & {
+}: ReceivedRequest & {
+  readonly transport: Transport
+  readonly options: ServerOptions
   readonly request: HandshakeRequest
   readonly connectionRequest: ConnectionRequest
-  readonly accepted: ConnectionAccept
+  readonly acceptance: ConnectionAccept
   readonly startedAt: bigint
-} & ReceivedRequest): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, Protocol> {
-  const { headers, subprotocol } = accepted
-  if (subprotocol !== undefined && !request.protocols.includes(subprotocol)) {
+}): Effect.fn.Return<OpenedChannel.OpenedChannel, ConnectionDeny, Protocol> {
+  const { headers, subprotocol: chosen } = acceptance
+  if (chosen !== undefined && !request.protocols.includes(chosen)) {
     return yield* applicationDefect(
-      `onConnect chose the subprotocol ${subprotocol}, which the client did not announce`
+      `onConnect chose the subprotocol ${chosen}, which the client did not announce`
     )
   }
+  const subprotocol = chosen ?? request.protocols.find((protocol) => options.protocols.includes(protocol))
   const negotiated = (yield* Compression).accept(request.extensions)
   const response = (yield* Handshake).accept({
     key: request.key,
     subprotocol,
     extensions: ExtensionHeader.formatAll(negotiated.extensions),
-    headers: toLines(headers)
+    headers: withServer(options, [...toLines(options.headers), ...toLines(headers)])
   })
   if (Result.isFailure(response))
     return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
@@ -211,43 +195,5 @@ export const refusalOf = (
         ConnectionDeny.notImplemented({ body: "the HTTP server does not hand over its connections" })
       )
     ),
-    Effect.catch(answerTo)
+    Effect.catch((answer) => answerTo(answer, options))
   )
-
-/** Answers, and ends the transport. */
-const refuse = Effect.fnUntraced(function* (
-  refusal: Refusal,
-  { options, transport }: Omit<ServerHandshake<never>, "onConnect">
-) {
-  if (refusal === "Gone") {
-    transport.abort()
-    return undefined
-  }
-  const answer = yield* answerTo(refusal)
-  const timeouts = yield* Timeouts
-  yield* Effect.raceFirst(
-    endWith(transport, answer),
-    timeouts.after("transportEnd", options.closeHandshakeTimeout)
-  )
-  transport.abort()
-  return answer
-})
-
-const answerTo = (refusal: Answerable): Effect.Effect<Uint8Array, never, Handshake> =>
-  refusal === "StatusPage" ? Effect.succeed(StatusPage.response) : denial(refusal)
-
-const denial = Effect.fnUntraced(function* (
-  deny: ConnectionDeny
-): Effect.fn.Return<Uint8Array, never, Handshake> {
-  const handshake = yield* Handshake
-  const { body = "", headers, reason, status } = deny
-  const response = handshake.deny({
-    status,
-    reason,
-    headers: toLines(headers),
-    body: typeof body === "string" ? Utf8.encode(body) : body
-  })
-  if (Result.isSuccess(response)) return response.success
-  yield* Effect.logError(`ConnectionDeny: ${response.failure}`)
-  return yield* denial(ConnectionDeny.internalServerError())
-})

@@ -14,11 +14,19 @@ import type * as Scope from "effect/Scope"
 import type { ChannelCore } from "../channel/ChannelCore.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
+import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
-import { type ReceivedRequest, type Transport, TransportServer } from "../transport/Transport.ts"
+import {
+  type AcceptedTransport,
+  accepted,
+  type ReceivedRequest,
+  type Transport,
+  TransportServer
+} from "../transport/Transport.ts"
+import { Places } from "./Admission.ts"
 import * as ServerHandshake from "./ServerHandshake.ts"
 import * as ServerOptions from "./ServerOptions.ts"
 
@@ -28,7 +36,8 @@ export type { Accepted, OnConnect } from "./ServerHandshake.ts"
 export interface Handlers<E = never, R = never, RC = never> {
   /**
    * Decides on a request: succeeds with a `ConnectionAccept`, one of the client's
-   * subprotocols, or nothing, or fails with `ConnectionDeny`. Default: accept all.
+   * subprotocols, or nothing, or fails with `ConnectionDeny`. Where it names no
+   * subprotocol, the option `protocols` does. Default: accept all.
    */
   readonly onConnect?: ServerHandshake.OnConnect<RC>
   /**
@@ -56,6 +65,8 @@ export class WebSocketServer extends Context.Service<
   {
     /** The address it is bound to: with port 0, the port that was given. */
     readonly address: NetAddress.SocketAddress
+    /** The options, which may be changed: a connection gets them as they are when it is accepted. */
+    readonly options: OptionsRef.OptionsRef<ServerOptions.ServerOptionsInput, ServerOptions.ServerOptions>
     /** The number of open connections. */
     readonly connections: Effect.Effect<number>
     /**
@@ -128,10 +139,11 @@ const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, spa
 export const make = Effect.fnUntraced(function* (
   input: ServerOptions.ServerOptionsInput = {}
 ): Effect.fn.Return<WebSocketServer["Service"], InvalidOptions, TransportServer | Protocol.Protocol> {
-  const options = yield* Effect.fromResult(ServerOptions.decode(input))
+  const options = yield* OptionsRef.make(ServerOptions.decode, input)
   const transports = yield* TransportServer
   const services = yield* Protocol.services
   const fibers = new Map<Served, Fiber.Fiber<unknown>>()
+  const places = new Places()
   let isDraining = false
 
   const refuseIfDraining = Effect.suspend(() =>
@@ -140,13 +152,14 @@ export const make = Effect.fnUntraced(function* (
 
   const serveConnection = <E, R, RC>(
     handlers: Handlers<E, R, RC>,
-    handshake: Pick<ServerHandshake.ServerHandshake<RC>, "transport" | "received">,
+    accepted: AcceptedTransport,
     served: Served
   ) =>
     Effect.gen(function* () {
       const opened = yield* ServerHandshake.perform<RC>({
-        ...handshake,
-        options,
+        accepted,
+        options: yield* options.get,
+        places,
         onConnect: (request) => {
           served.isRequested = true
           return refuseIfDraining.pipe(
@@ -171,10 +184,10 @@ export const make = Effect.fnUntraced(function* (
   const start = <E, R, RC>(
     context: Context.Context<Requirements<R, RC>>,
     handlers: Handlers<E, R, RC>,
-    handshake: Pick<ServerHandshake.ServerHandshake<RC>, "transport" | "received">
+    transport: AcceptedTransport
   ) => {
     const served: Served = { isRequested: false, core: undefined }
-    const connection = serveConnection(handlers, handshake, served)
+    const connection = serveConnection(handlers, transport, served)
     const fiber = Effect.runForkWith(
       Context.merge(context, services) as Context.Context<Effect.Services<typeof connection>>
     )(connection)
@@ -206,6 +219,7 @@ export const make = Effect.fnUntraced(function* (
 
   return WebSocketServer.of({
     address: transports.address,
+    options,
     connections: Effect.sync(() => {
       let open = 0
       for (const { core } of fibers.keys()) if (core?.isClosed === false) open++
@@ -215,9 +229,7 @@ export const make = Effect.fnUntraced(function* (
     serve: Effect.fnUntraced(function* <E, R, RC>(handlers: Handlers<E, R, RC>) {
       const context = yield* Effect.context<Requirements<R, RC>>()
       yield* Effect.addFinalizer(() => drain())
-      yield* transports.accept(
-        (transport, received) => void start(context, handlers, { transport, received })
-      )
+      yield* transports.accept((transport) => void start(context, handlers, transport))
     }),
     serveRequest: <E, R, RC>(
       handlers: Handlers<E, R, RC>,
@@ -225,10 +237,12 @@ export const make = Effect.fnUntraced(function* (
       received: ReceivedRequest
     ) =>
       transport === undefined
-        ? Effect.provideContext(ServerHandshake.refusalOf(received.head, options), services)
+        ? Effect.flatMap(options.get, (current) =>
+            Effect.provideContext(ServerHandshake.refusalOf(received.head, current), services)
+          )
         : Effect.uninterruptibleMask((restore) =>
             Effect.contextWith((context: Context.Context<Requirements<R, RC>>) => {
-              const { fiber, served } = start(context, handlers, { transport, received })
+              const { fiber, served } = start(context, handlers, accepted(transport, received))
               return Effect.onInterrupt(restore(Fiber.join(fiber)), () => {
                 if (served.core === undefined) fiber.interruptUnsafe()
                 else served.core.closeUnsafe(goingAway, "")

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import { acceptor } from "../transport/Acceptor.ts"
 import * as InMemoryTransport from "../transport/InMemoryTransport.ts"
-import { TransportClient, TransportError, TransportServer } from "../transport/Transport.ts"
+import { accepted, TransportClient, TransportError, TransportServer } from "../transport/Transport.ts"
 
 /** What a test can do to the network. */
 export class InMemoryNetwork extends Context.Service<
@@ -48,7 +48,7 @@ export const layer = (
               const { client, faults, server } = yield* InMemoryTransport.makePair(options)
               yield* Effect.addFinalizer(() => Effect.sync(() => client.abort()))
               connections.push(faults)
-              accepting.onTransport(server, undefined)
+              accepting.onTransport(accepted(server))
               return client
             })
         })

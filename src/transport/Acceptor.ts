@@ -3,21 +3,21 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { OnTransport, ReceivedRequest, Transport } from "./Transport.ts"
+import type { AcceptedTransport, OnTransport } from "./Transport.ts"
 
 /** Keeps transports until someone accepts them, then hands them on. */
 export const acceptor = () => {
-  const waiting: Array<[Transport, ReceivedRequest | undefined]> = []
-  const keep: OnTransport = (transport, request) => void waiting.push([transport, request])
+  const waiting: Array<AcceptedTransport> = []
+  const keep: OnTransport = (accepted) => void waiting.push(accepted)
   let current = keep
   return {
-    onTransport: ((transport, request) => current(transport, request)) satisfies OnTransport as OnTransport,
+    onTransport: (accepted: AcceptedTransport): void => current(accepted),
     accept: (onTransport: OnTransport): Effect.Effect<void, never, Scope.Scope> =>
       Effect.acquireRelease(
         Effect.sync(() => {
           const before = current
           current = onTransport
-          for (const [transport, request] of waiting.splice(0)) onTransport(transport, request)
+          for (const accepted of waiting.splice(0)) onTransport(accepted)
           return before
         }),
         (before) =>
@@ -27,8 +27,8 @@ export const acceptor = () => {
       ),
     /** Drops what waits, and whatever still comes. */
     close: (): void => {
-      current = (transport) => transport.abort()
-      for (const [transport] of waiting.splice(0)) transport.abort()
+      current = (accepted) => accepted.abort()
+      for (const accepted of waiting.splice(0)) accepted.abort()
     }
   }
 }

@@ -7,7 +7,7 @@
  * `bufferedAmount` with `onDrain` on the way out.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -89,8 +89,25 @@ export interface ReceivedRequest {
   readonly rest: Uint8Array
 }
 
+/** A connection that a server has accepted. */
+export interface AcceptedTransport {
+  /** The transport, after what there is to do before: a TLS handshake. Interrupting it drops the connection. */
+  readonly transport: Effect.Effect<Transport, TransportError>
+  /** The request, where an HTTP server has read it already. */
+  readonly request: ReceivedRequest | undefined
+  /** Drops the connection at once, however far it has come. */
+  readonly abort: () => void
+}
+
+/** An accepted transport with nothing left to do. */
+export const accepted = (transport: Transport, request?: ReceivedRequest): AcceptedTransport => ({
+  transport: Effect.succeed(transport),
+  request,
+  abort: () => transport.abort()
+})
+
 /** Takes over an accepted transport. */
-export type OnTransport = (transport: Transport, request: ReceivedRequest | undefined) => void
+export type OnTransport = (accepted: AcceptedTransport) => void
 
 /** Accepts transports: the server's side of the network. */
 export class TransportServer extends Context.Service<
@@ -99,8 +116,8 @@ export class TransportServer extends Context.Service<
     /** The address it is bound to: with port 0, the port that was given. */
     readonly address: NetAddress.SocketAddress
     /**
-     * Hands every transport accepted from now on to `onTransport`, until the scope closes. What was accepted
-     * before is handed over first.
+     * Hands every transport to `onTransport` as soon as it is accepted, from now on until the scope closes.
+     * What was accepted before is handed over first.
      */
     readonly accept: (onTransport: OnTransport) => Effect.Effect<void, never, Scope.Scope>
     /** Stops accepting; what was accepted stays. */

@@ -13,6 +13,9 @@ import { makeServer, take } from "../support/rawSession.ts"
 /** What goes wrong in the application is in the log; here it is expected. */
 const silent = Effect.provide(Logger.layer([]))
 
+/** A Server header is not the RFC's affair. */
+const anonymous = { server: "" }
+
 const protocols = { "Sec-WebSocket-Protocol": "chat, superchat" }
 
 const accept101 = (...lines: ReadonlyArray<string>): string =>
@@ -64,7 +67,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
   for (const [rule, onConnect, response] of accepted) {
     it.effect(`onConnect succeeds with ${rule}: the exact bytes`, () =>
       Effect.gen(function* () {
-        const server = yield* serveRaw({}, onConnect)
+        const server = yield* serveRaw(anonymous, onConnect)
         const peer = yield* server.connect
         peer.send(requestHead(protocols))
         assert.strictEqual(yield* peer.readHead, response)
@@ -76,7 +79,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
 
   it.effect("the channel knows the subprotocol and the request", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw({}, () => Effect.succeed("chat"))
+      const server = yield* serveRaw(anonymous, () => Effect.succeed("chat"))
       const { channel } = yield* server.acceptance(requestHead(protocols, "GET /room?x=1 HTTP/1.1"))
       assert.deepInclude(channel, {
         role: "server",
@@ -92,7 +95,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
   for (const offer of offers) {
     it.effect(`extensions that are not accepted are not answered: ${offer}`, () =>
       Effect.gen(function* () {
-        const server = yield* serveRaw()
+        const server = yield* serveRaw(anonymous)
         const request = requestHead({ "Sec-WebSocket-Extensions": offer })
         const { channel, headers, peer } = yield* server.acceptance(request)
         assert.notProperty(headers, "sec-websocket-extensions")
@@ -108,7 +111,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
     it.effect(`frames in the same packet as the request are read, cut to ${chunkSize ?? "any"} bytes`, () =>
       Effect.gen(function* () {
         const network = chunkSize === undefined ? undefined : { chunkSize }
-        const server = yield* serveRaw({}, () => Effect.yieldNow, { network })
+        const server = yield* serveRaw(anonymous, () => Effect.yieldNow, { network })
         const peer = yield* server.connect
         const frames = [peer.text("first"), peer.ping("p"), peer.binary(hex("00")), peer.close(1000)]
         peer.send(requestHead(), ...frames)
@@ -122,7 +125,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
 
   it.effect("messages that came with the request are delivered", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw()
+      const server = yield* serveRaw(anonymous)
       const peer = yield* server.connect
       const { channel } = yield* server.acceptance(
         `${requestHead()}${Buffer.from(peer.text("first")).toString("latin1")}`
@@ -133,9 +136,10 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
 
   it.effect("the connection is open with the 101: what the server sends follows it", () =>
     Effect.gen(function* () {
-      const server = yield* makeServer({
-        onOpen: (channel) => Effect.andThen(channel.send("welcome"), channel.closed)
-      })
+      const server = yield* makeServer(
+        { onOpen: (channel) => Effect.andThen(channel.send("welcome"), channel.closed) },
+        anonymous
+      )
       const peer = yield* server.connect
       peer.send(requestHead())
       assert.strictEqual(yield* peer.readHead, accept101())
@@ -145,7 +149,7 @@ describe("RFC 6455 section 4.2.2, item 5: the 101", () => {
 
   it.effect("nothing is sent before the whole request is there", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw()
+      const server = yield* serveRaw(anonymous)
       const peer = yield* server.connect
       peer.send(requestHead().slice(0, -1))
       yield* TestClock.adjust("1 hour")
@@ -191,7 +195,9 @@ describe("RFC 6455 section 4.2.2, item 5: what an application must not answer ->
   for (const [rule, accept] of wrong) {
     it.effect(rule, () =>
       Effect.gen(function* () {
-        const server = yield* serveRaw({}, ({ path }) => Effect.succeed(path === "/" ? undefined : accept))
+        const server = yield* serveRaw(anonymous, ({ path }) =>
+          Effect.succeed(path === "/" ? undefined : accept)
+        )
         const refusal = yield* server.refusal(requestHead(protocols, "GET /wrong HTTP/1.1"))
         assert.strictEqual(refusal.startLine, "HTTP/1.1 500 Internal Server Error")
         assert.deepStrictEqual(Object.keys(refusal.headers).sort(), ["connection", "content-length"])
@@ -203,7 +209,7 @@ describe("RFC 6455 section 4.2.2, item 5: what an application must not answer ->
 
   it.effect("a subprotocol where the client offered none", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw({}, () => Effect.succeed("chat"))
+      const server = yield* serveRaw(anonymous, () => Effect.succeed("chat"))
       assert.strictEqual((yield* server.refusal(requestHead())).status, 500)
     }).pipe(silent)
   )
@@ -221,7 +227,7 @@ describe("RFC 6455 section 4.2.2, item 5: what an application must not answer ->
   for (const [rule, onConnect] of defects) {
     it.effect(`an onConnect that ${rule}; the server goes on`, () =>
       Effect.gen(function* () {
-        const server = yield* serveRaw({}, (request) =>
+        const server = yield* serveRaw(anonymous, (request) =>
           request.path === "/" ? Effect.void : onConnect(request)
         )
         const refusal = yield* server.refusal(requestHead({}, "GET /wrong HTTP/1.1"))
@@ -237,13 +243,13 @@ describe("RFC 6455 section 4.2.2, item 5: what an application must not answer ->
 describe("RFC 6455 section 4.2.2: the application refuses (ConnectionDeny)", () => {
   const deny = (denial: ConnectionDeny, request = requestHead(protocols)) =>
     Effect.gen(function* () {
-      const server = yield* serveRaw({}, () => Effect.fail(denial))
+      const server = yield* serveRaw(anonymous, () => Effect.fail(denial))
       return yield* server.refusal(request)
     })
 
   it.effect("status, reason, headers and body, byte for byte", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw({}, () =>
+      const server = yield* serveRaw(anonymous, () =>
         Effect.fail(
           new ConnectionDeny({
             status: 499,
@@ -324,7 +330,7 @@ describe("RFC 6455 section 4.2.2: the application refuses (ConnectionDeny)", () 
 
   it.effect("frames that came with the request are discarded, and the transport ends after the answer", () =>
     Effect.gen(function* () {
-      const server = yield* serveRaw({}, () => Effect.fail(ConnectionDeny.forbidden()))
+      const server = yield* serveRaw(anonymous, () => Effect.fail(ConnectionDeny.forbidden()))
       const peer = yield* server.connect
       peer.send(requestHead(), peer.text("x"), peer.ping())
       assert.deepInclude(yield* peer.readMessage, {

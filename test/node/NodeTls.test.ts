@@ -1,4 +1,6 @@
 import * as Https from "node:https"
+import * as Net from "node:net"
+import * as Path from "node:path"
 import * as Tls from "node:tls"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
@@ -25,6 +27,7 @@ import {
   rawTcp,
   roundTrip,
   serve,
+  temporaryDirectory,
   withPages
 } from "../support/node.ts"
 import { hasOpenssl, makeCertificates } from "../support/nodeCertificates.ts"
@@ -182,6 +185,26 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       assert.notInclude(raw.text, "HTTP/1.1")
       yield* goesOn(server)
     })
+  )
+
+  it.effect(
+    "TLS on a Unix-domain socket: connections are told apart, and one that waits holds up no other",
+    () =>
+      Effect.gen(function* () {
+        const path = Path.join(yield* temporaryDirectory, "socket")
+        const server = yield* serve(NodeWebSocketServer.layerTls({ path }, valid), { onOpen: echo })
+        const silent = yield* rawSocket(() => Net.connect(path))
+        const client = yield* makeClient({}, { ca })
+        const connect = client.connect(`wss://unix:${path}`)
+        const channels = yield* Effect.all([connect, connect], { concurrency: "unbounded" })
+        for (const [i, channel] of channels.entries()) {
+          assert.strictEqual(yield* roundTrip(channel, `hello ${i}`), `hello ${i}`)
+          yield* channel.close(1000)
+        }
+        assert.isFalse(silent.closed)
+        yield* server.drain()
+        yield* silent.gone
+      })
   )
 
   it.effect("a denial arrives whole at a client that has sent more than was read", () =>

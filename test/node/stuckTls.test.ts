@@ -6,7 +6,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { Transport, type WebSocketServer } from "effect-websocket"
 import { NodeTransportServer, NodeWebSocketServer } from "effect-websocket/node"
 import { anyPort, echo, makeClient, portOf, rawTcp, serve } from "../support/node.ts"
@@ -32,6 +34,31 @@ describe.skipIf(!hasOpenssl)("a client that is silent where TLS is spoken", () =
     })
   )
 
+  it.effect("is dropped when openHandshakeTimeout is over, which began with its TCP connection", () =>
+    Effect.gen(function* () {
+      const layer = NodeWebSocketServer.layerTls(anyPort, valid, { openHandshakeTimeout: "10 seconds" })
+      const server = yield* serve(layer, { onOpen: echo })
+      const silent = yield* rawTcp(portOf(server.address))
+      yield* isAccepted(server)
+      yield* TestClock.adjust("9999 millis")
+      yield* isAccepted(server)
+      assert.isFalse(silent.closed)
+      yield* TestClock.adjust("1 millis")
+      yield* silent.gone
+      assert.strictEqual(silent.text, "")
+    })
+  )
+
+  it.effect("is dropped when it ends its side", () =>
+    Effect.gen(function* () {
+      const server = yield* serve(NodeWebSocketServer.layerTls(anyPort, valid), { onOpen: echo })
+      const silent = yield* rawTcp(portOf(server.address), { allowHalfOpen: true })
+      yield* isAccepted(server)
+      silent.socket.end()
+      yield* silent.gone
+    })
+  )
+
   it.effect("does not hold up the end of a server that nobody serves", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -40,10 +67,23 @@ describe.skipIf(!hasOpenssl)("a client that is silent where TLS is spoken", () =
       const silent = yield* rawTcp(portOf(address))
       const other = yield* rawTcp(portOf(address))
       other.send("no TLS")
-      yield* other.gone
       yield* Scope.close(scope, Exit.void)
-      yield* silent.gone
+      yield* Effect.all([silent.gone, other.gone])
       assert.strictEqual(silent.text, "")
+    })
+  )
+
+  it.effect("that was dropped while it waited fails when it is taken after all", () =>
+    Effect.gen(function* () {
+      const built = yield* Layer.build(NodeTransportServer.layerTls(anyPort, valid))
+      const { accept, address } = Context.get(built, Transport.TransportServer)
+      const taken = yield* Queue.unbounded<Transport.AcceptedTransport>()
+      yield* accept((accepted) => void Queue.offerUnsafe(taken, accepted))
+      const silent = yield* rawTcp(portOf(address))
+      const accepted = yield* Queue.take(taken)
+      accepted.abort()
+      yield* silent.gone
+      assert.strictEqual((yield* Effect.flip(accepted.transport)).message, "the TLS handshake failed")
     })
   )
 })

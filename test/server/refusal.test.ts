@@ -224,7 +224,7 @@ describe("a server that drains on a network that goes on accepting", () => {
       })
       yield* server.drain()
       const pair = yield* InMemoryTransport.makePair()
-      onTransport(pair.server, undefined)
+      onTransport(Transport.accepted(pair.server))
       const peer = new RawPeer(pair.client, "client")
       peer.send(requestHead())
       assert.strictEqual((yield* peer.readMessage).startLine, "HTTP/1.1 503 Service Unavailable")

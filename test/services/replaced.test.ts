@@ -19,6 +19,7 @@ import {
   WebSocketServer
 } from "effect-websocket"
 import { InMemoryNetwork, InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
+import { readyTransport } from "../support/apiSession.ts"
 
 /** Server and client in memory, with one of the protocol's services replaced. */
 const replacing = <Service extends Protocol.Protocol>(mock: Layer.Layer<Service>) =>
@@ -119,7 +120,8 @@ describe("a mock of", () => {
       const transports = yield* Transport.TransportServer
       const received: Array<number> = []
       const done = yield* Deferred.make<void>()
-      yield* transports.accept((transport) => {
+      yield* transports.accept((accepted) => {
+        const transport = readyTransport(accepted)
         transport.listen({
           onData: (chunk) => {
             received.push(...chunk)

@@ -70,11 +70,15 @@ export const observed = (
   setNoDelay: (enabled) => transport.setNoDelay(enabled)
 })
 
+/** What an in-memory network hands over is ready at once. */
+export const readyTransport = ({ transport }: Transport.AcceptedTransport): Transport.Transport =>
+  Effect.runSync(transport)
+
 /** A server's network with one connection: this one. */
 export const accepting = (transport: Transport.Transport): Layer.Layer<Transport.TransportServer> =>
   Layer.succeed(Transport.TransportServer, {
     address: NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80),
-    accept: (onTransport) => Effect.sync(() => onTransport(transport, undefined)),
+    accept: (onTransport) => Effect.sync(() => onTransport(Transport.accepted(transport))),
     stop: Effect.void
   })
 

@@ -16,6 +16,7 @@ import {
   WebSocketServer
 } from "effect-websocket"
 import { InMemoryNetwork, type WebSocketTest } from "effect-websocket/testing"
+import { readyTransport } from "./apiSession.ts"
 import { parseHead, RawPeer, requestHead, responseHead } from "./RawPeer.ts"
 
 /** As `WebSocketTest.layer`, with the network's transports in context. */
@@ -45,7 +46,9 @@ export const openRawClient = Effect.gen(function* () {
 export const rawServer = Effect.gen(function* () {
   const network = yield* Transport.TransportServer
   const peers = yield* Queue.unbounded<RawPeer>()
-  yield* network.accept((transport) => void Queue.offerUnsafe(peers, new RawPeer(transport, "server")))
+  yield* network.accept((accepted) => {
+    Queue.offerUnsafe(peers, new RawPeer(readyTransport(accepted), "server"))
+  })
   return peers
 })
 

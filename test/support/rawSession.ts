@@ -24,6 +24,7 @@ import {
   WebSocketServer
 } from "effect-websocket"
 import { InMemoryNetwork, type InMemoryTransport } from "effect-websocket/testing"
+import { readyTransport } from "./apiSession.ts"
 import { parseHead, RawPeer, requestHead, responseHead } from "./RawPeer.ts"
 
 /** The role that the library plays. */
@@ -85,7 +86,7 @@ export const makeClient = Effect.fnUntraced(function* (
   )
   const accepted = yield* Queue.unbounded<RawPeer>()
   yield* Context.get(context, Transport.TransportServer).accept((transport) => {
-    Queue.offerUnsafe(accepted, new RawPeer(transport, "server"))
+    Queue.offerUnsafe(accepted, new RawPeer(readyTransport(transport), "server"))
   })
   return {
     connect: Context.get(context, WebSocketClient.WebSocketClient).connect,

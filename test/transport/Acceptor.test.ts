@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { Transport } from "effect-websocket"
+import { Transport } from "effect-websocket"
 import { InMemoryTransport } from "effect-websocket/testing"
 import { acceptor } from "../../src/transport/Acceptor.ts"
 import { settle } from "../support/apiSession.ts"
 import { record } from "../support/nodeRecorder.ts"
 
-const transport = Effect.map(InMemoryTransport.makePair(), ({ server }) => server)
+const transport = Effect.map(InMemoryTransport.makePair(), ({ server }) => Transport.accepted(server))
 
 const request: Transport.ReceivedRequest = {
   head: { startLine: "GET / HTTP/1.1", headers: [] },
@@ -18,18 +18,19 @@ const request: Transport.ReceivedRequest = {
 describe("acceptor", () => {
   it.effect("what came before `accept` is handed over first, in order, with its request", () =>
     Effect.gen(function* () {
-      const [first, second, third] = yield* Effect.all([transport, transport, transport])
+      const [first, plain, third] = yield* Effect.all([transport, transport, transport])
+      const second = { ...plain, request }
       const { accept, onTransport } = acceptor()
-      onTransport(first, undefined)
-      onTransport(second, request)
-      const accepted: Array<unknown> = []
-      yield* accept((transport, request) => void accepted.push([transport, request]))
-      onTransport(third, undefined)
-      assert.deepStrictEqual(accepted, [
-        [first, undefined],
-        [second, request],
-        [third, undefined]
-      ])
+      onTransport(first)
+      onTransport(second)
+      const handed: Array<Transport.AcceptedTransport> = []
+      yield* accept((accepted) => void handed.push(accepted))
+      onTransport(third)
+      assert.deepStrictEqual(handed, [first, second, third])
+      assert.deepStrictEqual(
+        handed.map(({ request }) => request),
+        [undefined, request, undefined]
+      )
     })
   )
 
@@ -37,19 +38,19 @@ describe("acceptor", () => {
     Effect.gen(function* () {
       const [first, second] = yield* Effect.all([transport, transport])
       const { accept, onTransport } = acceptor()
-      const accepted: Array<Transport.Transport> = []
+      const accepted: Array<Transport.AcceptedTransport> = []
       const scope = yield* Scope.make()
       yield* Scope.provide(
-        accept((transport) => void accepted.push(transport)),
+        accept((one) => void accepted.push(one)),
         scope
       )
-      onTransport(first, undefined)
+      onTransport(first)
       yield* Scope.close(scope, Exit.void)
-      onTransport(second, undefined)
+      onTransport(second)
       assert.strictEqual(accepted.length, 1)
       assert.strictEqual(accepted[0], first)
-      const later: Array<Transport.Transport> = []
-      yield* accept((transport) => void later.push(transport))
+      const later: Array<Transport.AcceptedTransport> = []
+      yield* accept((one) => void later.push(one))
       assert.strictEqual(later.length, 1)
       assert.strictEqual(later[0], second)
     })
@@ -61,13 +62,13 @@ describe("acceptor", () => {
       const atWaiting = record(waiting.client)
       const atLate = record(late.client)
       const { accept, close, onTransport } = acceptor()
-      onTransport(waiting.server, undefined)
+      onTransport(Transport.accepted(waiting.server))
       close()
-      onTransport(late.server, undefined)
+      onTransport(Transport.accepted(late.server))
       yield* settle
       assert.deepStrictEqual([atWaiting.told, atLate.told], [["failure"], ["failure"]])
-      const accepted: Array<Transport.Transport> = []
-      yield* accept((transport) => void accepted.push(transport))
+      const accepted: Array<Transport.AcceptedTransport> = []
+      yield* accept((one) => void accepted.push(one))
       assert.strictEqual(accepted.length, 0)
     })
   )

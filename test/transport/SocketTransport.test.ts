@@ -291,7 +291,7 @@ describe("SocketTransport", () => {
           address,
           accept: (onTransport) =>
             Queue.take(accepted).pipe(
-              Effect.map((transport) => onTransport(transport, undefined)),
+              Effect.map((transport) => onTransport(Transport.accepted(transport))),
               Effect.forever,
               Effect.forkScoped,
               Effect.asVoid

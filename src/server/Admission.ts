@@ -1,0 +1,67 @@
+/**
+ * Who may connect, before the application is asked.
+ */
+import * as NetAddress from "effect/net/NetAddress"
+import * as Result from "effect/Result"
+import { parseAuthority } from "../handshake/Authority.ts"
+import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
+import * as Origin from "../handshake/Origin.ts"
+import type { HandshakeRequest } from "../handshake/Request.ts"
+import type { ServerOptions } from "./ServerOptions.ts"
+
+/** Judges a valid request by `externalPort` (400), and its origin by `allowedOrigins` and `allowNullOrigin` (403). */
+export const checkRequest = (
+  { host, origin }: HandshakeRequest,
+  options: ServerOptions
+): Result.Result<void, ConnectionDeny> => {
+  const { externalPort, url = "ws://localhost" } = options
+  const port = parseAuthority(host)?.port ?? schemePort(url)
+  if (externalPort !== undefined && port !== externalPort) return badRequest("wrong port in the Host header")
+  // Only browsers are bound to send one.
+  if (origin === undefined) return Result.void
+  const parsed = Origin.parse(origin)
+  if (Result.isFailure(parsed)) return badRequest(parsed.failure)
+  return Origin.isAllowed(parsed.success, options)
+    ? Result.void
+    : Result.fail(ConnectionDeny.forbidden({ body: "origin not allowed" }))
+}
+
+const badRequest = (body: string) => Result.fail(ConnectionDeny.badRequest({ body }))
+
+const schemePort = (url: string): number => (url.toLowerCase().startsWith("wss:") ? 443 : 80)
+
+/** The places of a server's connections. They are counted also while there is no limit, as options may change. */
+export class Places {
+  #taken = 0
+  readonly #takenByPeer = new Map<string, number>()
+
+  /** Takes a place, and gives the function that gives it back; it may be called several times. */
+  take(
+    peer: NetAddress.SocketAddress | undefined,
+    { maxConnections, maxConnectionsPerPeer }: ServerOptions
+  ): Result.Result<() => void, ConnectionDeny> {
+    if (maxConnections > 0 && this.#taken >= maxConnections) {
+      return Result.fail(ConnectionDeny.serviceUnavailable({ body: "too many connections" }))
+    }
+    const address =
+      peer !== undefined && NetAddress.isInetAddress(peer) ? NetAddress.formatIp(peer.address) : undefined
+    const taken = address === undefined ? 0 : (this.#takenByPeer.get(address) ?? 0)
+    if (maxConnectionsPerPeer > 0 && taken >= maxConnectionsPerPeer) {
+      return Result.fail(ConnectionDeny.tooManyRequests({ body: "too many connections from this address" }))
+    }
+    this.#add(address, 1)
+    let isGivenBack = false
+    return Result.succeed(() => {
+      if (!isGivenBack) this.#add(address, -1)
+      isGivenBack = true
+    })
+  }
+
+  #add(address: string | undefined, change: 1 | -1): void {
+    this.#taken += change
+    if (address === undefined) return
+    const taken = (this.#takenByPeer.get(address) ?? 0) + change
+    if (taken === 0) this.#takenByPeer.delete(address)
+    else this.#takenByPeer.set(address, taken)
+  }
+}
