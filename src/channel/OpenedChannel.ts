@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Span } from "effect/Tracer"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
-import type { Transport } from "../transport/Transport.ts"
+import { detailsOf, type Transport } from "../transport/Transport.ts"
 import { ChannelCore } from "./ChannelCore.ts"
 import type { NegotiatedExtensions } from "./Compression.ts"
 import { ConnectionObserver } from "./ConnectionMetrics.ts"
@@ -62,7 +62,8 @@ export const start = Effect.fnUntraced(function* ({
     extensions: negotiated.extensions.map(ExtensionHeader.format),
     peer: transport.peer,
     local: transport.local,
-    tls: transport.tls
+    tls: transport.tls,
+    details: detailsOf(transport)
   }
   const channel = WebSocketChannel.make(core, channelFacts)
   if (answer !== undefined) transport.write([answer])

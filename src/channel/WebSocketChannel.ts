@@ -23,7 +23,7 @@ import {
   toMessage
 } from "../message/Message.ts"
 import type { PreparedMessage } from "../message/PreparedMessage.ts"
-import type { TlsFacts } from "../transport/Transport.ts"
+import type { TlsFacts, TransportDetails } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import type { MessageWriter } from "./Sender.ts"
@@ -44,6 +44,8 @@ export interface ChannelFacts {
   readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
+  /** What is known of the transport, these facts included. */
+  readonly details: TransportDetails
   /** The client's request; on a server. */
   readonly request: ConnectionRequest | undefined
   /** The server's response; on a client. */

@@ -10,7 +10,13 @@ import type { Duplex } from "node:stream"
 import { TLSSocket } from "node:tls"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import type { TlsFacts, Transport, TransportListener } from "../transport/Transport.ts"
+import type {
+  ChannelId,
+  ChannelType,
+  TlsFacts,
+  Transport,
+  TransportListener
+} from "../transport/Transport.ts"
 
 /** The transport on a connected socket, which must have been made with `allowHalfOpen`. */
 export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
@@ -26,6 +32,7 @@ export const addressOf = (
 }
 
 class NodeTransport implements Transport {
+  readonly channelType: ChannelType
   readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
@@ -48,6 +55,7 @@ class NodeTransport implements Transport {
       socket.setTimeout(0)
     }
     this.tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined
+    this.channelType = channelTypeOf(socket)
     // Always heard, or a reset before the first `listen` would be thrown.
     socket.on("error", (error) => {
       this.#error = error
@@ -129,8 +137,46 @@ class NodeTransport implements Transport {
   }
 }
 
-const tlsFacts = (socket: TLSSocket): TlsFacts => ({
-  protocol: socket.getProtocol() ?? "unknown",
-  cipher: socket.getCipher()?.name ?? "unknown",
-  authorized: socket.authorized
-})
+const channelTypeOf = (socket: Duplex): ChannelType => {
+  if (socket instanceof TLSSocket) return "tls"
+  if (!(socket instanceof Socket)) return "socket"
+  // A Unix-domain socket has no addresses.
+  return socket.remoteAddress === undefined ? "unix" : "tcp"
+}
+
+const tlsFacts = (socket: TLSSocket): TlsFacts => {
+  const protocol = socket.getProtocol() ?? "unknown"
+  let peerCertificate: Uint8Array | undefined
+  let channelId: ChannelId | undefined
+  return {
+    protocol,
+    cipher: socket.getCipher()?.name ?? "unknown",
+    authorized: socket.authorized,
+    get peerCertificate() {
+      peerCertificate ??= copyOf(socket.getPeerCertificate()?.raw)
+      return peerCertificate
+    },
+    get channelId() {
+      channelId ??= channelIdOf(socket, protocol)
+      return channelId
+    }
+  }
+}
+
+const exporterLabel = "EXPORTER-Channel-Binding"
+
+const channelIdOf = (socket: TLSSocket, protocol: string): ChannelId | undefined => {
+  if (socket.destroyed) return undefined
+  if (protocol === "TLSv1.3") {
+    const bytes = new Uint8Array(socket.exportKeyingMaterial(32, exporterLabel, Buffer.alloc(0)))
+    return { type: exporterLabel, bytes }
+  }
+  // As documented, a server's socket has no ephemeral key of its peer.
+  const isServer = socket.getEphemeralKeyInfo() === null
+  // RFC 5929 section 3: the first Finished is the client's, but the server's when a session is resumed.
+  const isOwnFirst = isServer === socket.isSessionReused()
+  const bytes = copyOf(isOwnFirst ? socket.getFinished() : socket.getPeerFinished())
+  return bytes && { type: "tls-unique", bytes }
+}
+
+const copyOf = (bytes: Uint8Array | undefined): Uint8Array | undefined => bytes && new Uint8Array(bytes)

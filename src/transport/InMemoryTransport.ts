@@ -83,6 +83,7 @@ interface Link {
 type Item = { readonly chunk: Uint8Array } | "fin"
 
 class InMemoryEnd implements Transport {
+  readonly channelType = "memory"
   readonly tls = undefined
   readonly local: NetAddress.SocketAddress
   peer: NetAddress.SocketAddress | undefined

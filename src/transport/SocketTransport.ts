@@ -100,6 +100,7 @@ export const fromSocket = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => Effect.sync(() => close(undefined)))
 
   return {
+    channelType: "socket",
     peer: undefined,
     local: undefined,
     tls: undefined,

@@ -25,7 +25,20 @@ export interface TransportListener {
   onClose(cause: unknown): void
 }
 
-/** What is known of the TLS under a transport. */
+/** What names a TLS connection to both its ends and to nobody else, for channel binding. */
+export interface ChannelId {
+  /**
+   * How it is made: of the first Finished message up to TLS 1.2 (RFC 5929 section 3), of keying material of this
+   * label in TLS 1.3 (RFC 9266, where the binding is named `tls-exporter`).
+   */
+  readonly type: "tls-unique" | "EXPORTER-Channel-Binding"
+  readonly bytes: Uint8Array
+}
+
+/**
+ * What is known of the TLS under a transport. `peerCertificate` and `channelId` are made when they are first
+ * read, and `undefined` when that is after the end of the transport.
+ */
 export interface TlsFacts {
   /** `"TLSv1.3"`, for example. */
   readonly protocol: string
@@ -33,10 +46,35 @@ export interface TlsFacts {
   /** Whether the peer's certificate was verified. */
   readonly authorized: boolean
 }
+  /** The peer's certificate (DER), if it has sent one. */
+  readonly peerCertificate: Uint8Array | undefined
+  readonly channelId: ChannelId | undefined
+}
+
+/**
+ * What carries the bytes: `"tls"` over anything, a Unix-domain socket, the memory of this process, or a socket
+ * of which no more is known.
+ */
+export type ChannelType = "tcp" | "tls" | "unix" | "memory" | "socket"
+
+/** What is known of a transport (Autobahn's `TransportDetails`). */
+export interface TransportDetails {
+  readonly channelType: ChannelType
+  /** This end's address, where it is known. */
+  readonly local: NetAddress.SocketAddress | undefined
+  /** The other end's address, where it is known: through a proxy, the proxy's. */
+  readonly peer: NetAddress.SocketAddress | undefined
+  /** Whether TLS is spoken. */
+  readonly secure: boolean
+  /** As in {@link TlsFacts}. */
+  readonly peerCertificate: Uint8Array | undefined
+  /** As in {@link TlsFacts}. */
+  readonly channelId: ChannelId | undefined
 
 /** A connected byte stream. All calls are synchronous and never fail: failures come as `onClose`. */
 export interface Transport {
   readonly peer: NetAddress.SocketAddress | undefined
+  readonly channelType: ChannelType
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
   /** Bytes written that the transport still holds. */
@@ -57,6 +95,20 @@ export interface Transport {
 }
 
 /** A transport could not be opened, or a server could not listen. */
+/** What is known of a transport. */
+export const detailsOf = ({ channelType, local, peer, tls }: Transport): TransportDetails => ({
+  channelType,
+  local,
+  peer,
+  secure: tls !== undefined,
+  get peerCertificate() {
+    return tls?.peerCertificate
+  },
+  get channelId() {
+    return tls?.channelId
+  }
+})
+
 export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
   /** What was tried. */
   message: Schema.String,

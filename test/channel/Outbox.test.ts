@@ -8,6 +8,7 @@ import type { Transport } from "../../src/transport/Transport.ts"
 const holding = () => {
   const writes: Array<Uint8Array> = []
   const transport: Transport = {
+    channelType: "memory",
     peer: undefined,
     local: undefined,
     tls: undefined,

@@ -52,6 +52,7 @@ export const observed = (
   transport: Transport.Transport,
   onWrite: (bytes: number) => void
 ): Transport.Transport => ({
+  channelType: transport.channelType,
   peer: transport.peer,
   local: transport.local,
   tls: transport.tls,
