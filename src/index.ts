@@ -20,6 +20,7 @@ export * as WebSocketClient from "./client/WebSocketClient.ts"
 export * as CloseCode from "./frame/CloseCode.ts"
 export * as Violation from "./frame/Violation.ts"
 export { ConnectionDeny } from "./handshake/ConnectionDeny.ts"
+export type { ConnectingRequest } from "./handshake/ConnectionRequest.ts"
 export {
   ConnectionAccept,
   ConnectionRequest,

@@ -21,6 +21,18 @@ export const parseAuthority = (text: string): Authority | undefined => {
   return { host, port: port === undefined ? undefined : Number(port) }
 }
 
+/** Host and port as a URL has them; an IPv6 address is given without brackets, and gets them. */
+export const formatAuthority = (host: string, port: number): string => `${bracketed(host)}:${port}`
+
+/** The value of the Host header: the port only when it is not the scheme's default. */
+export const formatHostHeader = (host: string, port: number, secure: boolean): string =>
+  port === defaultPort(secure) ? bracketed(host) : formatAuthority(host, port)
+
+/** The port of `wss` and `ws` (RFC 6455 section 3). */
+export const defaultPort = (secure: boolean): number => (secure ? 443 : 80)
+
+const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host)
+
 const isRegName = (text: string): boolean =>
   text.length > 0 && !/[^A-Za-z0-9._~!$&'()*+,;=%-]/.test(text) && !/%(?![0-9A-Fa-f]{2})/.test(text)
 

@@ -49,6 +49,23 @@ export const ConnectionRequest = Schema.Struct({
   extensions: Schema.Array(Schema.String)
 }) satisfies Schema.Codec<ConnectionRequest>
 
+/**
+ * What a client asks for instead of what the URL and the session say (Autobahn's `ConnectingRequest`). What is
+ * left out stays as it was.
+ */
+export interface ConnectingRequest {
+  /** The name in the Host header; an IPv6 address is without brackets. */
+  readonly host?: string | undefined
+  /** The port in the Host header, which names it when it is not the scheme's default. */
+  readonly port?: number | undefined
+  /** The request target: path and query. */
+  readonly resource?: string | undefined
+  readonly headers?: HeadersInput | undefined
+  readonly userAgent?: string | undefined
+  readonly origin?: string | undefined
+  readonly protocols?: ReadonlyArray<string> | undefined
+}
+
 /** What a server answered (Autobahn's `ConnectionResponse`). */
 export interface ConnectionResponse {
   /** The server's address, where the transport knows it. */

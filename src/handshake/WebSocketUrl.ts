@@ -6,6 +6,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Utf8 from "../bytes/Utf8.ts"
+import { defaultPort } from "./Authority.ts"
 import { type Params, parseQuery } from "./Query.ts"
 
 /** Where a client connects to and what it asks for. */
@@ -130,7 +131,7 @@ const fromParsed = (parsed: URL, socketPath: string | undefined): WebSocketUrl =
   return {
     secure,
     host: hostname.startsWith("[") ? hostname.slice(1, -1) : hostname,
-    port: port === "" ? (secure ? 443 : 80) : Number(port),
+    port: port === "" ? defaultPort(secure) : Number(port),
     resource: `${pathname}${search}`,
     path: decodeLossy(pathname),
     params: parseQuery(search.slice(1)),

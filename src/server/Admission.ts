@@ -3,7 +3,7 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
-import { parseAuthority } from "../handshake/Authority.ts"
+import { defaultPort, parseAuthority } from "../handshake/Authority.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import * as Origin from "../handshake/Origin.ts"
 import type { HandshakeRequest } from "../handshake/Request.ts"
@@ -28,7 +28,7 @@ export const checkRequest = (
 
 const badRequest = (body: string) => Result.fail(ConnectionDeny.badRequest({ body }))
 
-const schemePort = (url: string): number => (url.toLowerCase().startsWith("wss:") ? 443 : 80)
+const schemePort = (url: string): number => defaultPort(url.toLowerCase().startsWith("wss:"))
 
 /** The places of a server's connections. They are counted also while there is no limit, as options may change. */
 export class Places {

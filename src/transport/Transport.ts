@@ -45,7 +45,6 @@ export interface TlsFacts {
   readonly cipher: string
   /** Whether the peer's certificate was verified. */
   readonly authorized: boolean
-}
   /** The peer's certificate (DER), if it has sent one. */
   readonly peerCertificate: Uint8Array | undefined
   readonly channelId: ChannelId | undefined
@@ -70,11 +69,12 @@ export interface TransportDetails {
   readonly peerCertificate: Uint8Array | undefined
   /** As in {@link TlsFacts}. */
   readonly channelId: ChannelId | undefined
+}
 
 /** A connected byte stream. All calls are synchronous and never fail: failures come as `onClose`. */
 export interface Transport {
-  readonly peer: NetAddress.SocketAddress | undefined
   readonly channelType: ChannelType
+  readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
   /** Bytes written that the transport still holds. */
