@@ -74,6 +74,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #role: "client" | "server"
   readonly #options: ChannelCoreOptions
   readonly #handshake: HandshakeStatistics
+  readonly #transportEndTimeout: Duration.Duration
   readonly #context: Context.Context<Timeouts>
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
@@ -98,6 +99,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   constructor(options: {
     readonly role: "client" | "server"
     readonly transport: Transport
+    readonly transportEndTimeout: Duration.Duration
     readonly codec: Codec
     readonly options: ChannelCoreOptions
     readonly handshake: HandshakeStatistics
@@ -107,6 +109,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.transport = options.transport
     this.#options = options.options
     this.#handshake = options.handshake
+    this.#transportEndTimeout = options.transportEndTimeout
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
@@ -412,9 +415,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#timerKind = kind
     this.#timer?.interruptUnsafe()
     const { after } = Context.get(this.#context, Timeouts)
+    const limit = kind === "closeHandshake" ? this.#options.closeHandshakeTimeout : this.#transportEndTimeout
     this.#timer = Effect.runForkWith(this.#context)(
       Effect.andThen(
-        after(kind, this.#options.closeHandshakeTimeout),
+        after(kind, limit),
         Effect.sync(() => this.#timeUp(kind))
       )
     )

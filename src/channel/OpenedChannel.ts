@@ -1,6 +1,7 @@
 /**
  * From a finished opening handshake to a channel: what both roles do alike.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Span } from "effect/Tracer"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
@@ -29,6 +30,8 @@ export interface Agreement
     Pick<FramingOptions, "masking" | "maskOutgoing"> {
   readonly transport: Transport
   readonly options: CommonOptions
+  /** Time for the transport to end after the closing handshake; 0: no limit, and 30 seconds. */
+  readonly transportEndTimeout: Duration.Duration
   readonly negotiated: NegotiatedExtensions
   readonly handshake: HandshakeStatistics
   /** What is still to be sent of the handshake: a server's 101. */
@@ -47,6 +50,7 @@ export const start = Effect.fnUntraced(function* ({
   options,
   rest,
   transport,
+  transportEndTimeout,
   ...facts
 }: Agreement): Effect.fn.Return<OpenedChannel, never, Framing | Timeouts> {
   const codec = (yield* Framing).make({
@@ -56,7 +60,15 @@ export const start = Effect.fnUntraced(function* ({
     allowedReservedBits: negotiated.reservedBits
   })
   const context = yield* Effect.context<Timeouts>()
-  const core = new ChannelCore({ role: facts.role, transport, codec, options, handshake, context })
+  const core = new ChannelCore({
+    role: facts.role,
+    transport,
+    transportEndTimeout,
+    codec,
+    options,
+    handshake,
+    context
+  })
   const channelFacts: WebSocketChannel.ChannelFacts = {
     ...facts,
     extensions: negotiated.extensions.map(ExtensionHeader.format),

@@ -81,6 +81,10 @@ export const sizeWithin = (minimum: number, maximum: number, fallback: number) =
     `a whole number of bytes from ${minimum} to ${maximum}`
   )
 
+/** One of a few values. */
+export const oneOf = <const L extends ReadonlyArray<number>>(all: L, fallback: L[number]) =>
+  option(Schema.Literals(all), fallback, `one of ${all.join(", ")}`)
+
 /** One of a few values, several times. */
 export const someOf = <const L extends ReadonlyArray<number>>(all: L) =>
   option(
@@ -113,7 +117,10 @@ export const common = {
    * part of it. Default: 0, no limit.
    */
   openHandshakeTimeout: timeLimit(Duration.zero),
-  /** Time for the peer to answer a Close frame, from when it is queued, and for the transport to end after that; 0: no limit, and 30 seconds. Default: 1 second. */
+  /**
+   * Time for the peer to answer a Close frame, from when it is queued; 0: no limit. A server gives the transport
+   * as long again to end after that; 0: 30 seconds. Default: 1 second.
+   */
   closeHandshakeTimeout: timeLimit(Duration.seconds(1)),
   /** Time from a sign of life to the next automatic ping. Default: 0, no pings. */
   autoPingInterval: timeLimit(Duration.zero),

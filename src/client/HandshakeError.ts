@@ -2,8 +2,11 @@
  * How a client's opening handshake can fail.
  */
 import * as Schema from "effect/Schema"
+import { ProxyFailure, ProxyRefused } from "../handshake/ProxyConnect.ts"
 
-/** The URL, a header, a subprotocol or another part of the request cannot be sent. Nothing was sent. */
+export { ProxyFailure, ProxyRefused }
+
+/** The URL, a header, a subprotocol, the proxy or another part of the request cannot be sent. The server got nothing. */
 export class InvalidRequest extends Schema.TaggedError<InvalidRequest>()("InvalidRequest", {
   message: Schema.String
 }) {}
@@ -45,7 +48,9 @@ export const HandshakeErrorReason = Schema.Union([
   Rejected,
   InvalidResponse,
   HandshakeTimeout,
-  ConnectFailure
+  ConnectFailure,
+  ProxyRefused,
+  ProxyFailure
 ])
 
 /** All reasons of a {@link HandshakeError}. */

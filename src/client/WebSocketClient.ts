@@ -1,6 +1,7 @@
 /**
  * A WebSocket client.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -14,7 +15,7 @@ import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
 import { parseUrl } from "../handshake/WebSocketUrl.ts"
-import { TransportClient } from "../transport/Transport.ts"
+import { detailsOf, TransportClient } from "../transport/Transport.ts"
 import * as ClientHandshake from "./ClientHandshake.ts"
 import * as ClientOptions from "./ClientOptions.ts"
 import {
@@ -24,8 +25,11 @@ import {
   HandshakeTimeout,
   InvalidRequest
 } from "./HandshakeError.ts"
+import * as ProxyTunnel from "./ProxyTunnel.ts"
+import * as Session from "./Session.ts"
 
-export type { SessionParameters } from "./ClientHandshake.ts"
+export type { Proxy } from "../handshake/ProxyConnect.ts"
+export type { SessionParameters } from "./Session.ts"
 
 /** Connects to servers. */
 export class WebSocketClient extends Context.Service<
@@ -36,18 +40,18 @@ export class WebSocketClient extends Context.Service<
      * `ws://unix:/path/of/the.sock[:/path?query]`. When the scope closes, the connection is closed
      * with 1000, or with 1001 when the scope's effect did not succeed.
      */
-    readonly connect: (
+    readonly connect: <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
       url: string,
-      session?: ClientHandshake.SessionParameters
-    ) => Effect.Effect<Channel, HandshakeError, Scope.Scope>
+      session?: Session.SessionParameters<EH, RH, EI, RI, EO, RO>
+    ) => Effect.Effect<Channel, HandshakeError | EH | EI | EO, RH | RI | RO | Scope.Scope>
   }
 >()("effect-websocket/client/WebSocketClient") {}
 
 /** Connects with the client in context. */
-export const connect = (
+export const connect = <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
   url: string,
-  session?: ClientHandshake.SessionParameters
-): Effect.Effect<Channel, HandshakeError, WebSocketClient | Scope.Scope> =>
+  session?: Session.SessionParameters<EH, RH, EI, RI, EO, RO>
+): Effect.Effect<Channel, HandshakeError | EH | EI | EO, RH | RI | RO | WebSocketClient | Scope.Scope> =>
   Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
 
 /** A client on the transports in context. Fails with the first option that is wrong. */
@@ -59,26 +63,50 @@ export const make = Effect.fnUntraced(function* (
   const services = yield* Protocol.services
   const timeouts = Context.get(services, Timeouts)
 
-  const open = Effect.fnUntraced(function* (
+  const open = Effect.fnUntraced(function* <E, R>(
     url: string,
-    session: ClientHandshake.SessionParameters
-  ): Effect.fn.Return<OpenedChannel, HandshakeErrorReason, Protocol.Protocol | Scope.Scope> {
+    session: Session.AnySession<E, R>
+  ): Effect.fn.Return<
+    OpenedChannel,
+    HandshakeErrorReason | Session.ApplicationFailure<E>,
+    R | Protocol.Protocol | Scope.Scope
+  > {
     const parsed = parseUrl(url)
     if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure.message })
     const target = parsed.success
-    const request = yield* ClientHandshake.makeRequest(target, session)
+    const { onConnect, onConnecting, proxy } = session
+    const parameters = yield* Session.parametersOf(target, session)
+    // Before anything is opened, so that nobody is bothered with what cannot be sent.
+    const asked = yield* ClientHandshake.makeRequest(parameters, options)
+    const tunnel = proxy === undefined ? undefined : yield* ProxyTunnel.make(proxy, target, options)
     const startedAt = yield* Clock.monotonicTimeNanos
     const transport = yield* transports
-      .connect(target)
-      .pipe(Effect.mapError(({ cause, message }) => new ConnectFailure({ cause, message })))
+      .connect({ ...target, proxy: tunnel })
+      .pipe(Effect.catchTag("TransportError", ({ cause, message }) => new ConnectFailure({ cause, message })))
     transport.setNoDelay(options.tcpNoDelay)
-    return yield* ClientHandshake.perform(
-      transport,
-      request,
-      session.protocols ?? [],
-      options,
-      startedAt
-    ).pipe(Effect.onError(() => Effect.sync(() => transport.abort())))
+
+    const performed = Effect.gen(function* () {
+      const instead =
+        onConnecting === undefined ? undefined : yield* Session.ask(onConnecting(detailsOf(transport)))
+      const request = instead
+        ? yield* ClientHandshake.makeRequest(Session.replaced(parameters, instead), options)
+        : asked
+      return yield* ClientHandshake.perform(transport, request, options, startedAt)
+    })
+    const opened = yield* Effect.onError(performed, () => Effect.sync(() => transport.abort()))
+    const { core, response } = opened
+    yield* Effect.addFinalizer((exit) =>
+      core
+        .close(Exit.isSuccess(exit) ? 1000 : 1001, "")
+        .pipe(Effect.timeoutOption(longestTransportEnd), Effect.ignore)
+    )
+    if (onConnect !== undefined) {
+      // The finalizer waits for the end of a closing handshake that is started here.
+      const end = (cause: Cause.Cause<unknown>) =>
+        Effect.sync(() => (Cause.hasFails(cause) ? core.closeUnsafe(1000, "") : core.abort()))
+      yield* Effect.onError(Session.ask(onConnect(response)), end)
+    }
+    return opened
   })
 
   const timeUp = Effect.andThen(
@@ -86,27 +114,32 @@ export const make = Effect.fnUntraced(function* (
     Effect.failSync(() => new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
   )
 
-  return WebSocketClient.of({
-    connect: (url, session = {}) =>
-      Effect.gen(function* () {
-        // A scope of its own: a connection that has ended leaves nothing in the caller's.
-        const scope = yield* Scope.fork(yield* Effect.scope)
-        const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp).pipe(
-          Scope.provide(scope),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-        )
-        yield* Scope.addFinalizerExit(scope, (exit) =>
-          core
-            .close(Exit.isSuccess(exit) ? 1000 : 1001, "")
-            .pipe(Effect.timeoutOption(longestTransportEnd), Effect.ignore)
-        )
-        core.onGone = () => Effect.runFork(Scope.close(scope, Exit.void))
-        if (core.isClosed) core.onGone()
-        return channel
-      }).pipe(
-        Effect.mapError((reason) => new HandshakeError({ url, reason })),
-        Effect.updateContext((context: Context.Context<Scope.Scope>) => Context.merge(context, services))
+  const attempt = <E, R>(
+    url: string,
+    session: Session.AnySession<E, R>
+  ): Effect.Effect<Channel, HandshakeError | E, R | Scope.Scope> =>
+    Effect.gen(function* () {
+      // A scope of its own: a connection that has ended leaves nothing in the caller's.
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp).pipe(
+        Scope.provide(scope),
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
+      core.onGone = () => Effect.runFork(Scope.close(scope, Exit.void))
+      if (core.isClosed) core.onGone()
+      return channel
+    }).pipe(
+      Effect.mapError((reason) =>
+        reason instanceof Session.ApplicationFailure ? reason.failure : new HandshakeError({ url, reason })
+      ),
+      Effect.updateContext((context: Context.Context<R | Scope.Scope>) => Context.merge(context, services))
+    )
+
+  return WebSocketClient.of({
+    connect: <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
+      url: string,
+      session: Session.SessionParameters<EH, RH, EI, RI, EO, RO> = {}
+    ) => attempt<EH | EI | EO, RH | RI | RO>(url, session)
   })
 })
 

@@ -6,20 +6,52 @@ import * as Net from "node:net"
 import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { TransportClient, TransportError, type TransportTarget } from "../transport/Transport.ts"
+import type * as Scope from "effect/Scope"
+import { ProxyFailure } from "../handshake/ProxyConnect.ts"
+import {
+  type ProxyTunnel,
+  TransportClient,
+  TransportError,
+  type TransportTarget
+} from "../transport/Transport.ts"
 import { fromSocket } from "./NodeTransport.ts"
 
 /** TLS of a client: a `ca` of one's own, a client certificate. The server is verified unless this says otherwise. */
 export type TlsOptions = Tls.ConnectionOptions
 
-/** Connects with TCP, TLS, or to a Unix-domain socket, as the URL says. */
+/** Connects with TCP, TLS, or to a Unix-domain socket, as the URL says, and through a proxy if there is one. */
 export const layer = (tls: TlsOptions = {}): Layer.Layer<TransportClient> =>
   Layer.succeed(TransportClient, {
-    connect: (target) =>
-      Effect.acquireRelease(openSocket(target, tls), (socket) => Effect.sync(() => socket.destroy()), {
-        interruptible: true
-      }).pipe(Effect.map(fromSocket))
+    connect: Effect.fnUntraced(function* (target) {
+      if (target.proxy !== undefined) return yield* throughProxy(target.proxy, target, tls)
+      const address = addressOf(target)
+      return fromSocket(yield* target.secure ? openTls(target, tls, address) : openPlain(target, address))
+    })
   })
+
+/** A transport to the target that begins as one to the proxy. */
+const throughProxy = Effect.fnUntraced(function* (
+  proxy: ProxyTunnel,
+  target: TransportTarget,
+  tls: TlsOptions
+) {
+  const { host, port } = proxy
+  const to = { host, port, socketPath: undefined }
+  const socket = yield* Effect.mapError(
+    openPlain(to, addressOf(to)),
+    ({ cause, message }) => new ProxyFailure({ message: `the proxy: ${message}`, cause })
+  )
+  const transport = fromSocket(socket)
+  const rest = yield* proxy.open(transport)
+  // The target's first bytes: the next reader gets them, TLS included.
+  if (rest.length > 0) socket.unshift(rest)
+  return target.secure ? fromSocket(yield* openTls(target, tls, { socket })) : transport
+})
+
+type Endpoint = Pick<TransportTarget, "host" | "port" | "socketPath">
+
+const addressOf = ({ host, port, socketPath }: Endpoint): Net.NetConnectOpts =>
+  socketPath === undefined ? { host, port } : { path: socketPath }
 
 // A connection ends its own side when it is ready to, not when the peer does.
 const halfOpen = { allowHalfOpen: true }
@@ -28,10 +60,22 @@ const halfOpen = { allowHalfOpen: true }
 const sni = (host: string): { readonly servername?: string } =>
   Net.isIP(host) === 0 ? { servername: host } : {}
 
-const openSocket = (target: TransportTarget, tls: TlsOptions): Effect.Effect<Net.Socket, TransportError> =>
-  Effect.callback<Net.Socket, TransportError>((resume) => {
-    const { host, port, secure, socketPath } = target
-    const address = socketPath === undefined ? { host, port } : { path: socketPath }
+const openPlain = (endpoint: Endpoint, address: Net.NetConnectOpts) =>
+  openSocket(endpoint, "connect", () => Net.connect({ ...address, ...halfOpen }))
+
+/** TLS on a new connection, or on one that is there. `host` is what the server is verified for, in either case. */
+const openTls = (target: TransportTarget, tls: TlsOptions, on: Net.NetConnectOpts | { socket: Net.Socket }) =>
+  openSocket(target, "secureConnect", () =>
+    Tls.connect({ ...sni(target.host), ...tls, host: target.host, ...on, ...halfOpen })
+  )
+
+/** A connected socket, which is destroyed when the scope closes. */
+const openSocket = (
+  { host, port, socketPath }: Endpoint,
+  event: "connect" | "secureConnect",
+  connect: () => Net.Socket
+): Effect.Effect<Net.Socket, TransportError, Scope.Scope> => {
+  const opening = Effect.callback<Net.Socket, TransportError>((resume) => {
     const where = socketPath ?? `${host}, port ${port}`
     const onError = (cause: unknown) => {
       const why = cause instanceof Error ? cause.message : String(cause)
@@ -39,16 +83,18 @@ const openSocket = (target: TransportTarget, tls: TlsOptions): Effect.Effect<Net
     }
     let socket: Net.Socket
     try {
-      socket = secure
-        ? Tls.connect({ ...sni(host), ...tls, ...address, ...halfOpen })
-        : Net.connect({ ...address, ...halfOpen })
+      socket = connect()
     } catch (cause) {
       return onError(cause) // a certificate that cannot be read
     }
     socket.once("error", onError)
-    socket.once(secure ? "secureConnect" : "connect", () => {
+    socket.once(event, () => {
       socket.off("error", onError)
       resume(Effect.succeed(socket))
     })
     return Effect.sync(() => socket.destroy())
   })
+  return Effect.acquireRelease(opening, (socket) => Effect.sync(() => socket.destroy()), {
+    interruptible: true
+  })
+}

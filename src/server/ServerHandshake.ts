@@ -168,6 +168,7 @@ const accept = Effect.fnUntraced(function* ({
     role: "server",
     transport,
     options,
+    transportEndTimeout: options.closeHandshakeTimeout,
     negotiated,
     masking: options.requireMaskedClientFrames ? "required" : "either",
     maskOutgoing: options.maskServerFrames,

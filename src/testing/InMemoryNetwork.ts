@@ -21,7 +21,7 @@ export class InMemoryNetwork extends Context.Service<
 
 const address = NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, 80)
 
-/** A network with one server; every URL leads to it. */
+/** A network with one server; every URL leads to it, without a proxy. */
 export const layer = (
   options?: InMemoryTransport.InMemoryOptions
 ): Layer.Layer<InMemoryNetwork | TransportClient | TransportServer> =>

@@ -12,6 +12,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { HttpHead } from "../handshake/HttpHead.ts"
+import type { ProxyFailure, ProxyRefused } from "../handshake/ProxyConnect.ts"
 
 /** What a transport tells its owner. No call is made from within a call on the transport. */
 export interface TransportListener {
@@ -94,7 +95,6 @@ export interface Transport {
   setNoDelay(enabled: boolean): void
 }
 
-/** A transport could not be opened, or a server could not listen. */
 /** What is known of a transport. */
 export const detailsOf = ({ channelType, local, peer, tls }: Transport): TransportDetails => ({
   channelType,
@@ -109,6 +109,7 @@ export const detailsOf = ({ channelType, local, peer, tls }: Transport): Transpo
   }
 })
 
+/** A transport could not be opened, or a server could not listen. */
 export class TransportError extends Schema.TaggedError<TransportError>()("TransportError", {
   /** What was tried. */
   message: Schema.String,
@@ -123,6 +124,19 @@ export interface TransportTarget {
   readonly secure: boolean
   /** A Unix-domain socket's path, instead of host and port. */
   readonly socketPath: string | undefined
+  /** The HTTP proxy to go through. Default: none. */
+  readonly proxy?: ProxyTunnel | undefined
+}
+
+/** An HTTP proxy, and how to get to a target through it. */
+export interface ProxyTunnel {
+  readonly host: string
+  readonly port: number
+  /**
+   * Asks the proxy at the other end of the transport for a tunnel to the target. Succeeds with the bytes that
+   * came after the proxy's answer: they are the target's.
+   */
+  readonly open: (transport: Transport) => Effect.Effect<Uint8Array, ProxyRefused | ProxyFailure>
 }
 
 /** Opens transports: the client's side of the network. */
@@ -130,7 +144,9 @@ export class TransportClient extends Context.Service<
   TransportClient,
   {
     /** Connects; the transport is dropped when the scope closes, unless it has closed before. */
-    readonly connect: (target: TransportTarget) => Effect.Effect<Transport, TransportError, Scope.Scope>
+    readonly connect: (
+      target: TransportTarget
+    ) => Effect.Effect<Transport, TransportError | ProxyRefused | ProxyFailure, Scope.Scope>
   }
 >()("effect-websocket/transport/TransportClient") {}
 

@@ -19,6 +19,7 @@ import { InMemoryTransport } from "effect-websocket/testing"
 import { accepting, connecting, open, roles, settle } from "../support/apiSession.ts"
 import { RawPeer, requestHead } from "../support/RawPeer.ts"
 import { hex } from "../support/rawFrames.ts"
+import { transportEnd } from "../support/rawSession.ts"
 
 /** A server on one end, and before the opening handshake the raw client on the other. */
 const serve = Effect.fnUntraced(function* (
@@ -154,22 +155,24 @@ describe("a client's openHandshakeTimeout", () => {
     })
   )
 
-  it.effect("a denial whose body does not end is cut after closeHandshakeTimeout: its status counts", () =>
-    Effect.gen(function* () {
-      const pair = yield* InMemoryTransport.makePair()
-      const peer = new RawPeer(pair.server, "server")
-      const failing = yield* connect(connecting(pair.client))
-      yield* peer.readHead
-      peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf")
-      yield* settle
-      yield* TestClock.adjust("999 millis")
-      yield* settle
-      assert.isUndefined(failing.pollUnsafe())
-      yield* TestClock.adjust("1 millis")
-      const { reason } = yield* Fiber.join(failing)
-      assert.deepInclude(reason, { _tag: "Rejected", status: 403, statusText: "Forbidden", body: "half" })
-      assert.deepStrictEqual(yield* peer.rest, { frames: [], end: "drop" })
-    })
+  it.effect(
+    "a denial whose body does not end is cut after serverConnectionDropTimeout: its status counts",
+    () =>
+      Effect.gen(function* () {
+        const pair = yield* InMemoryTransport.makePair()
+        const peer = new RawPeer(pair.server, "server")
+        const failing = yield* connect(connecting(pair.client))
+        yield* peer.readHead
+        peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nhalf")
+        yield* settle
+        yield* TestClock.adjust("999 millis")
+        yield* settle
+        assert.isUndefined(failing.pollUnsafe())
+        yield* TestClock.adjust("1 millis")
+        const { reason } = yield* Fiber.join(failing)
+        assert.deepInclude(reason, { _tag: "Rejected", status: 403, statusText: "Forbidden", body: "half" })
+        assert.deepStrictEqual(yield* peer.rest, { frames: [], end: "drop" })
+      })
   )
 
   it.effect("bounds the connecting of the transport too, which is interrupted", () =>
@@ -197,8 +200,8 @@ describe("a client's openHandshakeTimeout", () => {
   )
 })
 
-describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
-  it.effect("drops a peer that does not answer our Close: CloseTimeout, and 1006", () =>
+describe.each(roles)("the timeouts of a closing %s", (role) => {
+  it.effect("closeHandshakeTimeout drops a peer that does not answer our Close: CloseTimeout, and 1006", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role, { closeHandshakeTimeout: "5 seconds" })
       const reading = yield* Effect.forkChild(Effect.flip(Stream.runDrain(channel.messages)))
@@ -216,7 +219,7 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
     })
   )
 
-  it.effect("is 1 second unless set", () =>
+  it.effect("closeHandshakeTimeout is 1 second unless set", () =>
     Effect.gen(function* () {
       const { channel } = yield* open(role)
       const closing = yield* Effect.forkChild(channel.close(1000))
@@ -229,7 +232,7 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
     })
   )
 
-  it.effect("bounds a peer that answers pings but no Close", () =>
+  it.effect("closeHandshakeTimeout bounds a peer that answers pings but no Close", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role, { closeHandshakeTimeout: "5 seconds" })
       const closing = yield* Effect.forkChild(channel.close(1000))
@@ -242,7 +245,7 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
     })
   )
 
-  it.effect("of 0 is none: a peer may take its time to answer our Close", () =>
+  it.effect("a closeHandshakeTimeout of 0 is none: a peer may take its time to answer our Close", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role, { closeHandshakeTimeout: 0 })
       yield* Effect.forkChild(channel.close(1000))
@@ -258,10 +261,10 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
   ]
 
   it.effect.each(transportEnds)(
-    "of %s: a transport that the peer does not end is dropped after %i ms, and the close stays clean",
-    ([closeHandshakeTimeout, after]) =>
+    "with %s for its end, a transport that the peer does not end is dropped after %i ms, and the close stays clean",
+    ([limit, after]) =>
       Effect.gen(function* () {
-        const { channel, peer } = yield* open(role, { closeHandshakeTimeout })
+        const { channel, peer } = yield* open(role, transportEnd(role, limit))
         peer.send(peer.close(4000, "clean"))
         assert.strictEqual(yield* peer.read, "close 1000")
         yield* settle
@@ -272,9 +275,12 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
       })
   )
 
-  it.effect("starts anew for the end of the transport when the peer has answered", () =>
+  it.effect("time starts anew for the end of the transport when the peer has answered", () =>
     Effect.gen(function* () {
-      const { channel, peer } = yield* open(role, { closeHandshakeTimeout: "5 seconds" })
+      const { channel, peer } = yield* open(role, {
+        closeHandshakeTimeout: "5 seconds",
+        ...transportEnd(role, "5 seconds")
+      })
       const closing = yield* Effect.forkChild(channel.close(1000))
       yield* peer.read
       yield* TestClock.adjust("4 seconds")
@@ -288,9 +294,9 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
     })
   )
 
-  it.effect("bounds the end of a transport after a failed connection", () =>
+  it.effect("the end of a transport is bounded after a failed connection", () =>
     Effect.gen(function* () {
-      const options = { closeHandshakeTimeout: "5 seconds", failByDrop: false }
+      const options = { ...transportEnd(role, "5 seconds"), failByDrop: false }
       const { channel, peer } = yield* open(role, options)
       peer.send(peer.text(hex("ff")))
       yield* settle
@@ -300,7 +306,7 @@ describe.each(roles)("closeHandshakeTimeout of a %s", (role) => {
     })
   )
 
-  it.effect("does not run while the connection is open", () =>
+  it.effect("none runs while the connection is open", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)
       yield* TestClock.adjust("1 day")

@@ -84,9 +84,26 @@ describe("connect", () => {
         "host",
         "sec-websocket-key",
         "sec-websocket-version",
-        "upgrade"
+        "upgrade",
+        "user-agent"
       ])
     }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("speaks protocol version 8 with our own server, if that is wanted", () =>
+    Effect.gen(function* () {
+      const server = yield* WebSocketServer.WebSocketServer
+      const asked = yield* Deferred.make<ConnectionRequest>()
+      yield* server.serve({
+        onConnect: (request) => Effect.asVoid(Deferred.succeed(asked, request)),
+        onOpen: (channel) => Stream.runForEach(channel.messages, channel.send)
+      })
+      const channel = yield* WebSocketClient.connect("ws://test/", { origin: "http://example.com" })
+      yield* channel.send("hello")
+      assert.strictEqual(yield* channel.receive, "hello")
+      assert.strictEqual(channel.response?.version, 8)
+      assert.deepInclude(yield* Deferred.await(asked), { version: 8, origin: "http://example.com" })
+    }).pipe(Effect.provide(layer({ client: { version: 10 } })))
   )
 
   it.effect("gives a channel with the facts of the connection", () =>

@@ -14,6 +14,8 @@ const crypto = Layer.succeed(WebSocketCrypto.WebSocketCrypto, {
   sha1: (bytes) => new Uint8Array(createHash("sha1").update(bytes).digest())
 })
 
+const agent = "User-Agent: effect-websocket/0.1.0"
+
 const golden = (requestLine: string, host: string, ...lines: ReadonlyArray<string>): string =>
   [
     requestLine,
@@ -50,7 +52,7 @@ describe("RFC 6455 section 4.1: the client's request, byte for byte", () => {
     it.effect(url, () =>
       Effect.gen(function* () {
         const { request } = yield* pending({ url, crypto })
-        assert.strictEqual(request, golden(requestLine, host))
+        assert.strictEqual(request, golden(requestLine, host, agent))
       })
     )
   }
@@ -58,18 +60,20 @@ describe("RFC 6455 section 4.1: the client's request, byte for byte", () => {
   const sessions: ReadonlyArray<
     readonly [name: string, session: WebSocketClient.SessionParameters, lines: ReadonlyArray<string>]
   > = [
-    ["one subprotocol", { protocols: ["chat"] }, ["Sec-WebSocket-Protocol: chat"]],
+    ["one subprotocol", { protocols: ["chat"] }, ["Sec-WebSocket-Protocol: chat", agent]],
     [
       "subprotocols in the order of preference",
       { protocols: ["superchat", "chat", "Chat"] },
-      ["Sec-WebSocket-Protocol: superchat, chat, Chat"]
+      ["Sec-WebSocket-Protocol: superchat, chat, Chat", agent]
     ],
-    ["an origin", { origin: "http://example.com" }, ["Origin: http://example.com"]],
+    ["an origin", { origin: "http://example.com" }, ["Origin: http://example.com", agent]],
     ["a user agent", { userAgent: "tests/1.0 (x)" }, ["User-Agent: tests/1.0 (x)"]],
+    ["no user agent", { userAgent: "" }, []],
+    ["a user agent among the headers", { headers: { "user-agent": "tests/2" } }, ["user-agent: tests/2"]],
     [
       "further headers",
       { headers: { Authorization: "Bearer x", Cookie: ["a=1", "b=2"] } },
-      ["Authorization: Bearer x", "Cookie: a=1", "Cookie: b=2"]
+      [agent, "Authorization: Bearer x", "Cookie: a=1", "Cookie: b=2"]
     ],
     [
       "all of them",

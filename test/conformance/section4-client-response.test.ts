@@ -452,9 +452,9 @@ describe("RFC 6455 section 4.1: openHandshakeTimeout -> HandshakeTimeout", () =>
     ["an endless body", "HTTP/1.1 403 Forbidden\r\n\r\nabc"]
   ]
   for (const [rule, refusal] of bodies) {
-    it.effect(`${rule} is awaited for closeHandshakeTimeout, then the refusal tells what came`, () =>
+    it.effect(`${rule} is awaited for serverConnectionDropTimeout, then the refusal tells what came`, () =>
       Effect.gen(function* () {
-        const { connecting, peer } = yield* pending({ options: { closeHandshakeTimeout: "2 seconds" } })
+        const { connecting, peer } = yield* pending({ options: { serverConnectionDropTimeout: "2 seconds" } })
         peer.send(refusal)
         yield* TestClock.adjust("1999 millis")
         assert.isUndefined(connecting.pollUnsafe())

@@ -6,7 +6,7 @@ import { TestClock } from "effect/testing"
 import { type RawPeer, requestHead } from "../support/RawPeer.ts"
 import { hex } from "../support/rawFrames.ts"
 import { itBothRoles } from "../support/rawRules.ts"
-import { makeServer, open, received, roles } from "../support/rawSession.ts"
+import { makeServer, open, received, roles, transportEnd } from "../support/rawSession.ts"
 
 const clean = (code: number, reason = "") => ({ wasClean: true, code, reason })
 const unclean = { wasClean: false, code: 1006, reason: "" }
@@ -65,7 +65,7 @@ describe("RFC 6455 section 7.1.1: close the WebSocket connection", () => {
 
   it.effect("client: drops the transport when the server does not end it in time", () =>
     Effect.gen(function* () {
-      const { channel, peer } = yield* open("client", { closeHandshakeTimeout: "3 seconds" })
+      const { channel, peer } = yield* open("client", transportEnd("client", "3 seconds"))
       peer.send(peer.close(1001))
       assert.strictEqual(yield* peer.read, "close 1000")
       yield* TestClock.adjust("2999 millis")
@@ -88,7 +88,7 @@ describe("RFC 6455 section 7.1.1: close the WebSocket connection", () => {
       it.effect(`${role}: after ${name} discards what comes, and drops a transport that does not end`, () =>
         Effect.gen(function* () {
           const { channel, peer } = yield* open(role, {
-            closeHandshakeTimeout: "3 seconds",
+            ...transportEnd(role, "3 seconds"),
             failByDrop: false
           })
           peer.send(bytes(peer))
@@ -104,19 +104,17 @@ describe("RFC 6455 section 7.1.1: close the WebSocket connection", () => {
         })
       )
 
-      it.effect(
-        `${role}: after ${name} waits at most 30 seconds when there is no closeHandshakeTimeout`,
-        () =>
-          Effect.gen(function* () {
-            const { channel, peer } = yield* open(role, { closeHandshakeTimeout: 0, failByDrop: false })
-            peer.send(bytes(peer))
-            assert.strictEqual((yield* peer.rest).end, "fin")
-            yield* TestClock.adjust("29999 millis")
-            assert.isFalse(peer.isClosed)
-            yield* TestClock.adjust("1 millis")
-            yield* channel.closed
-            assert.isTrue(peer.isClosed)
-          })
+      it.effect(`${role}: after ${name} waits at most 30 seconds when no limit is set`, () =>
+        Effect.gen(function* () {
+          const { channel, peer } = yield* open(role, { ...transportEnd(role, 0), failByDrop: false })
+          peer.send(bytes(peer))
+          assert.strictEqual((yield* peer.rest).end, "fin")
+          yield* TestClock.adjust("29999 millis")
+          assert.isFalse(peer.isClosed)
+          yield* TestClock.adjust("1 millis")
+          yield* channel.closed
+          assert.isTrue(peer.isClosed)
+        })
       )
     }
   }

@@ -32,8 +32,13 @@ export type Role = "client" | "server"
 
 export const roles: ReadonlyArray<Role> = ["server", "client"]
 
-/** Options that both roles have. */
-export type CommonOptions = Pick<ServerOptions.ServerOptionsInput, keyof typeof Options.common>
+/** Options that both roles have, and those of {@link transportEnd}. */
+export type CommonOptions = Pick<ServerOptions.ServerOptionsInput, keyof typeof Options.common> &
+  Pick<ClientOptions.ClientOptionsInput, "serverConnectionDropTimeout">
+
+/** How long a role waits for the end of the transport, by the option that it has for that. */
+export const transportEnd = (role: Role, limit: "3 seconds" | "5 seconds" | 0): CommonOptions =>
+  role === "client" ? { serverConnectionDropTimeout: limit } : { closeHandshakeTimeout: limit }
 
 /** What a test sets beside the options. */
 export interface Surroundings {
