@@ -22,8 +22,8 @@ import type { TransportDetails } from "../transport/Transport.ts"
  * failures of `connect`.
  */
 export interface SessionParameters<
-  EH = never,
-  RH = never,
+  EHeaders = never,
+  RHeaders = never,
   EConnecting = never,
   RConnecting = never,
   EConnect = never,
@@ -39,7 +39,7 @@ export interface SessionParameters<
    */
   readonly userAgent?: string
   /** Further headers of the request, or the effect that makes them. Default: none. */
-  readonly headers?: HeadersInput | Effect.Effect<HeadersInput, EH, RH>
+  readonly headers?: HeadersInput | Effect.Effect<HeadersInput, EHeaders, RHeaders>
   /** The HTTP proxy to connect through, which is asked with CONNECT for `ws` and `wss` alike. Default: none. */
   readonly proxy?: Proxy
   /**

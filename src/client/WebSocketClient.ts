@@ -40,19 +40,40 @@ export class WebSocketClient extends Context.Service<
      * `ws://unix:/path/of/the.sock[:/path?query]`. When the scope closes, the connection is closed
      * with 1000, or with 1001 when the scope's effect did not succeed.
      */
-    readonly connect: <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
+    readonly connect: <
+      EHeaders = never,
+      RHeaders = never,
+      EConnecting = never,
+      RConnecting = never,
+      EConnect = never,
+      RConnect = never
+    >(
       url: string,
-      session?: Session.SessionParameters<EH, RH, EI, RI, EO, RO>
-    ) => Effect.Effect<Channel, HandshakeError | EH | EI | EO, RH | RI | RO | Scope.Scope>
+      session?: Session.SessionParameters<EHeaders, RHeaders, EConnecting, RConnecting, EConnect, RConnect>
+    ) => Effect.Effect<
+      Channel,
+      HandshakeError | EHeaders | EConnecting | EConnect,
+      RHeaders | RConnecting | RConnect | Scope.Scope
+    >
   }
 >()("effect-websocket/client/WebSocketClient") {}
 
 /** Connects with the client in context. */
-export const connect = <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
+export const connect = <
+  EHeaders = never,
+  RHeaders = never,
+  EConnecting = never,
+  RConnecting = never,
+  EConnect = never,
+  RConnect = never
+>(
   url: string,
-  session?: Session.SessionParameters<EH, RH, EI, RI, EO, RO>
-): Effect.Effect<Channel, HandshakeError | EH | EI | EO, RH | RI | RO | WebSocketClient | Scope.Scope> =>
-  Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
+  session?: Session.SessionParameters<EHeaders, RHeaders, EConnecting, RConnecting, EConnect, RConnect>
+): Effect.Effect<
+  Channel,
+  HandshakeError | EHeaders | EConnecting | EConnect,
+  RHeaders | RConnecting | RConnect | WebSocketClient | Scope.Scope
+> => Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
 
 /** A client on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
@@ -136,10 +157,24 @@ export const make = Effect.fnUntraced(function* (
     )
 
   return WebSocketClient.of({
-    connect: <EH = never, RH = never, EI = never, RI = never, EO = never, RO = never>(
+    connect: <
+      EHeaders = never,
+      RHeaders = never,
+      EConnecting = never,
+      RConnecting = never,
+      EConnect = never,
+      RConnect = never
+    >(
       url: string,
-      session: Session.SessionParameters<EH, RH, EI, RI, EO, RO> = {}
-    ) => attempt<EH | EI | EO, RH | RI | RO>(url, session)
+      session: Session.SessionParameters<
+        EHeaders,
+        RHeaders,
+        EConnecting,
+        RConnecting,
+        EConnect,
+        RConnect
+      > = {}
+    ) => attempt<EHeaders | EConnecting | EConnect, RHeaders | RConnecting | RConnect>(url, session)
   })
 })
 
