@@ -76,24 +76,28 @@ export class Sender {
     })
   }
 
-  sendPing(payload: Uint8Array): Effect.Effect<void, WebSocketError> {
-    return this.#sendControl(payload, () => this.#connection.sendPing(payload))
+  sendPing(payload: ArrayBufferView): Effect.Effect<void, WebSocketError> {
+    return this.#sendControl(payload, (bytes) => this.#connection.sendPing(bytes))
   }
 
-  sendPong(payload: Uint8Array): Effect.Effect<void, WebSocketError> {
-    return this.#sendControl(payload, () => this.#connection.sendPong(payload))
+  sendPong(payload: ArrayBufferView): Effect.Effect<void, WebSocketError> {
+    return this.#sendControl(payload, (bytes) => this.#connection.sendPong(bytes))
   }
 
-  #sendControl(payload: Uint8Array, write: () => void): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() =>
-      payload.length > Opcode.maxControlPayload
+  #sendControl(
+    payload: ArrayBufferView,
+    write: (bytes: Uint8Array) => void
+  ): Effect.Effect<void, WebSocketError> {
+    return Effect.suspend(() => {
+      const bytes = toBytes(payload)
+      return bytes.length > Opcode.maxControlPayload
         ? Effect.fail(
             invalidCall(
-              `a control frame carries at most ${Opcode.maxControlPayload} bytes, got ${payload.length}`
+              `a control frame carries at most ${Opcode.maxControlPayload} bytes, got ${bytes.length}`
             )
           )
-        : this.#write("Control", write)
-    )
+        : this.#write("Control", () => write(bytes))
+    })
   }
 
   /**

@@ -106,9 +106,9 @@ export interface Channel extends ChannelFacts {
     options: FragmentedOptions
   ) => Effect.Effect<void, WebSocketError | E, R>
   /** Sends a ping with at most 125 bytes of payload. Default: none. */
-  readonly sendPing: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError>
+  readonly sendPing: (payload?: ArrayBufferView) => Effect.Effect<void, WebSocketError>
   /** Sends an unsolicited pong with at most 125 bytes of payload. Default: none. */
-  readonly sendPong: (payload?: Uint8Array) => Effect.Effect<void, WebSocketError>
+  readonly sendPong: (payload?: ArrayBufferView) => Effect.Effect<void, WebSocketError>
   /** The payloads of pings received. The last 16 are kept while nobody reads. */
   readonly pings: Stream.Stream<Uint8Array>
   /** The payloads of pongs received. The last 16 are kept while nobody reads. */

@@ -72,6 +72,19 @@ describe.each(roles)("control frames of a %s", (role) => {
     })
   )
 
+  it.effect.each(["sendPing", "sendPong"] as const)("%s counts and sends the bytes of any view", (call) =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      const { buffer } = Uint16Array.from({ length: 64 }, (_, i) => i * 257)
+      yield* channel[call](new Uint16Array(buffer, 2, 2))
+      yield* channel[call](new DataView(buffer, 3, 2))
+      const { reason } = yield* Effect.flip(channel[call](new Uint16Array(buffer, 0, 63)))
+      assert.strictEqual(reason.message, "a control frame carries at most 125 bytes, got 126")
+      assert.strictEqual(toHex((yield* peer.readFrame).payload), "01010202")
+      assert.strictEqual(toHex((yield* peer.readFrame).payload), "0102")
+    })
+  )
+
   it.effect("pings and pongs give the payloads received, and end when the connection does", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)
