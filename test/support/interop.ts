@@ -18,6 +18,9 @@ import { CloseEvent } from "effect-websocket"
 /** The digest that peers report of a message: SHA-256 in hexadecimal. */
 export const digest = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
+/** Bytes, or a text's UTF-8, in Base64. */
+export const base64 = (bytes: string | Uint8Array): string => Buffer.from(bytes).toString("base64")
+
 /** A path for a Unix-domain socket, in a folder of its own that goes with the scope. */
 export const temporarySocketPath: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "interop-"))),
@@ -64,6 +67,7 @@ const ofConnection = <const Name extends string>(event: Name) => ({
 /** What a peer tells. Payloads of control frames are in Base64. */
 export const PeerEvent = Schema.Union([
   Schema.Struct({ event: Schema.Literal("ready"), port: Schema.optionalKey(Schema.Int) }),
+  Schema.Struct({ ...ofConnection("listening"), port: Schema.Int }),
   Schema.Struct({ ...ofConnection("open"), ...PeerHandshake.fields }),
   Schema.Struct({ ...ofConnection("denied"), ...Denial.fields }),
   Schema.Struct({ ...ofConnection("message"), ...PeerMessage.fields }),
@@ -73,13 +77,43 @@ export const PeerEvent = Schema.Union([
 ])
 export type PeerEvent = typeof PeerEvent.Type
 
+/** Headers that a peer sends. */
+export type PeerHeaders = Readonly<Record<string, string | Array<string>>>
+
+/** What Autobahn alone can be told, of a connection or of all connections of a server. */
+export interface PeerSetup {
+  /** Its protocol options; times are in seconds. It echoes the code and reason of a Close unless told otherwise. */
+  readonly options?: Readonly<Record<string, boolean | number | ReadonlyArray<number>>>
+  /** It answers neither pings nor Close frames. */
+  readonly isSilent?: boolean
+  /**
+   * TLS, in PEM: the authority that it trusts, and the certificate that it shows. A
+   * server that trusts an authority asks every client for a certificate.
+   */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
 /** How a peer connects to our server. */
-export interface ConnectCommand {
+export interface ConnectCommand extends PeerSetup {
   readonly url: string
   /** Connect to this Unix-domain socket instead of the URL's host and port. */
   readonly socketPath?: string
   readonly protocols: ReadonlyArray<string>
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: PeerHeaders
+  readonly origin?: string
+}
+
+/** A further server of Autobahn's, on a port of its own. */
+export interface ListenCommand extends PeerSetup {
+  readonly host: string
+  /** The subprotocols that it knows: it takes the first of the client's that is one. Default: `beta`. */
+  readonly protocols?: ReadonlyArray<string>
+  /** Further headers of its response. */
+  readonly headers?: PeerHeaders
+  /** It denies every connection: what its `ConnectionDeny` says. */
+  readonly denial?: { readonly code: number; readonly reason: string }
+  /** Its `onConnect` raises another exception. */
+  readonly exception?: string
 }
 
 /** A message that a peer is to send: its bytes in Base64. */
@@ -93,7 +127,12 @@ export interface SendCommand {
 /** What a peer is told to do. */
 export type PeerCommand = { readonly id: string } & (
   | ({ readonly command: "connect" } & ConnectCommand)
+  | ({ readonly command: "listen" } & ListenCommand)
   | ({ readonly command: "send" } & SendCommand)
+  | { readonly command: "beginMessage"; readonly isBinary: boolean }
+  | { readonly command: "beginFrame"; readonly length: number }
+  | { readonly command: "frameData"; readonly payload: string }
+  | { readonly command: "endMessage" }
   | { readonly command: "ping"; readonly payload: string }
   | { readonly command: "close"; readonly code?: number; readonly reason?: string }
 )
@@ -112,6 +151,11 @@ export interface PeerConnection {
   /** How it ended for the peer. */
   readonly closed: Effect.Effect<CloseEvent.CloseEvent, PeerFailure>
   readonly send: (message: string | Uint8Array, fragmentSize?: number) => void
+  /** Begins a message that Autobahn sends as it is told, frame by frame and each in parts. */
+  readonly beginMessage: (isBinary: boolean) => void
+  readonly beginFrame: (length: number) => void
+  readonly frameData: (payload: string) => void
+  readonly endMessage: () => void
   readonly ping: (payload: Uint8Array) => void
   readonly close: (code?: number, reason?: string) => void
 }
@@ -131,6 +175,8 @@ export class Peer extends Context.Service<
     readonly connect: (id: string, to: ConnectCommand) => Effect.Effect<Outcome, PeerFailure>
     /** The connection that its server accepts with this identifier. */
     readonly accepted: (id: string) => Effect.Effect<Outcome, PeerFailure>
+    /** Has another server listen, under an identifier of its own, and gives its port. */
+    readonly listen: (id: string, to: ListenCommand) => Effect.Effect<number, PeerFailure>
   }
 >()("effect-websocket/test/interop/Peer") {}
 
@@ -142,8 +188,9 @@ export interface Wire {
 }
 export type Tell = (command: PeerCommand) => void
 
-/** What is known of one connection. */
+/** What is known of one connection, or of one server. */
 const makeRecord = () => ({
+  listening: Deferred.makeUnsafe<number>(),
   outcome: Deferred.makeUnsafe<Outcome>(),
   closed: Deferred.makeUnsafe<CloseEvent.CloseEvent>(),
   messages: Effect.runSync(Queue.unbounded<PeerMessage>()),
@@ -179,11 +226,15 @@ export const makePeer = Effect.fnUntraced(function* <E, R>(
         tell({
           command: "send",
           id,
-          payload: Buffer.from(message).toString("base64"),
+          payload: base64(message),
           isBinary: typeof message !== "string",
           ...(fragmentSize === undefined ? {} : { fragmentSize })
         }),
-      ping: (payload) => tell({ command: "ping", id, payload: Buffer.from(payload).toString("base64") }),
+      beginMessage: (isBinary) => tell({ command: "beginMessage", id, isBinary }),
+      beginFrame: (length) => tell({ command: "beginFrame", id, length }),
+      frameData: (payload) => tell({ command: "frameData", id, payload: base64(payload) }),
+      endMessage: () => tell({ command: "endMessage", id }),
+      ping: (payload) => tell({ command: "ping", id, payload: base64(payload) }),
       close: (code, reason) =>
         tell({
           command: "close",
@@ -196,8 +247,10 @@ export const makePeer = Effect.fnUntraced(function* <E, R>(
 
   const emit = (event: PeerEvent): void => {
     if (event.event === "ready") return void Deferred.doneUnsafe(ready, Effect.succeed(event.port))
-    const { closed, messages, outcome, pings, pongs } = recordOf(event.id)
+    const { closed, listening, messages, outcome, pings, pongs } = recordOf(event.id)
     switch (event.event) {
+      case "listening":
+        return void Deferred.doneUnsafe(listening, Effect.succeed(event.port))
       case "open":
         return void Deferred.doneUnsafe(
           outcome,
@@ -232,6 +285,11 @@ export const makePeer = Effect.fnUntraced(function* <E, R>(
       Effect.suspend(() => {
         tell({ command: "connect", id, ...to })
         return accepted(id)
+      }),
+    listen: (id, to) =>
+      Effect.suspend(() => {
+        tell({ command: "listen", id, ...to })
+        return unlessBroken(Deferred.await(recordOf(id).listening))
       })
   })
 })

@@ -6,7 +6,7 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { digest, type Peer, type PeerFailure } from "./interop.ts"
+import { base64, digest, type Peer, type PeerFailure } from "./interop.ts"
 import { denial, ourClient, ourServer, type Pair, type StartSide } from "./interopSides.ts"
 
 /** What a peer's interface lets a program do and see. */
@@ -47,15 +47,13 @@ const textOf = (size: number): string => {
 }
 
 /** So many bytes, of every value. */
-const bytesOf = (size: number): Uint8Array => {
+export const bytesOf = (size: number): Uint8Array => {
   const bytes = new Uint8Array(size)
   for (let i = 0; i < size; i++) bytes[i] = i * 7 + (i >> 8)
   return bytes
 }
 
 const messageOf = (kind: Kind, size: number) => (kind === "text" ? textOf(size) : bytesOf(size))
-
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
 
 /** Not by deep equality, which would print or compare megabytes one by one. */
 const assertSame = (actual: string | Uint8Array | undefined, expected: string | Uint8Array): void => {
@@ -73,7 +71,7 @@ const nextMessage = ({ ours }: Pair) =>
   Effect.map(Stream.runCollect(Stream.take(ours.messages, 1)), ([message]) => message)
 
 /** Sends a message, which the peer reports and echoes. */
-const exchange = Effect.fnUntraced(function* (pair: Pair, message: string | Uint8Array) {
+export const exchange = Effect.fnUntraced(function* (pair: Pair, message: string | Uint8Array) {
   const { ours, peer } = pair
   const [, echo] = yield* Effect.all([ours.send(message), nextMessage(pair)], { concurrency: "unbounded" })
   assertSame(echo, message)

@@ -45,8 +45,8 @@ const start = ({ emit, ...wire }: Wire) =>
         }
         const socket = sockets.get(command.id)
         if (socket === undefined) throw new Error(`no connection ${command.id}`)
-        if (command.command === "ping") throw new Error("this peer cannot ping")
         if (command.command === "close") return socket.close(command.code, command.reason)
+        if (command.command !== "send") throw new Error(`this peer knows no ${command.command}`)
         const bytes = Buffer.from(command.payload, "base64")
         socket.send(command.isBinary ? bytes : bytes.toString())
       }

@@ -18,13 +18,21 @@ import {
   WebSocketClient,
   WebSocketServer
 } from "effect-websocket"
-import { NodeWebSocketClient, NodeWebSocketServer } from "effect-websocket/node"
+import {
+  type NodeTransportClient,
+  type NodeTransportServer,
+  NodeWebSocketClient,
+  NodeWebSocketServer
+} from "effect-websocket/node"
 import {
   idHeader,
+  type ListenCommand,
   type Outcome,
   Peer,
   type PeerConnection,
   PeerFailure,
+  type PeerHeaders,
+  type PeerSetup,
   temporarySocketPath
 } from "./interop.ts"
 
@@ -37,7 +45,9 @@ export interface Pair {
 /** How the client, whoever it is, opens the connection. */
 export interface OpenOptions {
   readonly protocols?: ReadonlyArray<string>
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: PeerHeaders
+  /** Only of Autobahn and of our client. */
+  readonly origin?: string
   /** Over the Unix-domain socket. */
   readonly unix?: boolean
 }
@@ -50,12 +60,25 @@ export interface Side {
 }
 
 /** Options of both roles. */
-export type CommonOptions = Partial<
-  Pick<
-    ServerOptions.ServerOptionsInput & ClientOptions.ClientOptionsInput,
-    "autoFragmentSize" | "maxMessagePayloadSize"
-  >
->
+export type CommonOptions = Pick<ServerOptions.ServerOptionsInput, keyof typeof Options.common>
+
+/** What is special about our server, and about the peer that connects to it. */
+export interface ServerSetup {
+  readonly peer?: PeerSetup
+  /** Listen here. Default: `127.0.0.1`. */
+  readonly host?: string
+  readonly tls?: NodeTransportServer.TlsOptions
+  /** Default: denies one path; knows one subprotocol. */
+  readonly onConnect?: WebSocketServer.OnConnect<never>
+}
+
+/** What is special about our client, and about the peer's server: without a `peer`, it is the one that peers have. */
+export interface ClientSetup {
+  readonly peer?: Omit<ListenCommand, "host">
+  /** Where the peer listens. Default: `127.0.0.1`. */
+  readonly host?: string
+  readonly tls?: NodeTransportClient.TlsOptions
+}
 
 let connections = 0
 const nextId = (): string => `c${++connections}`
@@ -75,8 +98,24 @@ export const denial = {
   body: "Not für you\n"
 } as const
 
+const accept: WebSocketServer.OnConnect<never> = (request) =>
+  request.path === denied
+    ? Effect.fail(new ConnectionDeny(denial))
+    : Effect.succeed({
+        subprotocol: request.protocols.find((protocol) => protocol === "beta"),
+        headers: { "X-Interop-Server": "effect-websocket" }
+      })
+
+const localhost = "127.0.0.1"
+
+const urlOf = (host: string, port: number, isSecure: boolean): string =>
+  `${isSecure ? "wss" : "ws"}://${host.includes(":") ? `[${host}]` : host}:${port}`
+
 /** Our server, on a port and on a Unix-domain socket. */
-export const ourServer = Effect.fnUntraced(function* (options: CommonOptions = {}) {
+export const ourServer = Effect.fnUntraced(function* (
+  options: ServerOptions.ServerOptionsInput = {},
+  { host = localhost, onConnect = accept, peer: peerSetup, tls }: ServerSetup = {}
+) {
   const peer = yield* Peer
   const socketPath = yield* temporarySocketPath
   const opened = new Map<string, Deferred.Deferred<WebSocketChannel.Channel>>()
@@ -86,37 +125,38 @@ export const ourServer = Effect.fnUntraced(function* (options: CommonOptions = {
     return channel
   }
   const handlers: WebSocketServer.Handlers = {
-    onConnect: (request) =>
-      request.path === denied
-        ? Effect.fail(new ConnectionDeny(denial))
-        : Effect.succeed({
-            subprotocol: request.protocols.find((protocol) => protocol === "beta"),
-            headers: { "X-Interop-Server": "effect-websocket" }
-          }),
+    onConnect,
     onOpen: (channel) =>
       Deferred.succeed(openedOf(channel.request?.headers[idHeader] ?? ""), channel).pipe(
         Effect.andThen(channel.closed)
       )
   }
-  const serve = Effect.fnUntraced(function* (
-    listen: { readonly port: 0; readonly host: string } | { readonly path: string }
-  ) {
-    const context = yield* Layer.build(
-      NodeWebSocketServer.layer(listen, { ...ServerOptions.hardened, ...options })
-    )
-    const server = Context.get(context, WebSocketServer.WebSocketServer)
+  const allOptions = { ...ServerOptions.hardened, ...options }
+  const serve = Effect.fnUntraced(function* (layer: ReturnType<typeof NodeWebSocketServer.layer>) {
+    const server = Context.get(yield* Layer.build(layer), WebSocketServer.WebSocketServer)
     yield* server.serve(handlers)
     return server
   })
-  const { address, drain } = yield* serve({ port: 0, host: "127.0.0.1" })
-  yield* serve({ path: socketPath })
-  const url = NetAddress.isInetAddress(address) ? `ws://127.0.0.1:${address.port}` : ""
+  const listen = { port: 0, host }
+  const { address, drain } = yield* serve(
+    tls === undefined
+      ? NodeWebSocketServer.layer(listen, allOptions)
+      : NodeWebSocketServer.layerTls(listen, tls, allOptions)
+  )
+  yield* serve(NodeWebSocketServer.layer({ path: socketPath }, allOptions))
+  const url = NetAddress.isInetAddress(address) ? urlOf(host, address.port, tls !== undefined) : ""
 
-  const connect = (path: string, id: string, { headers, protocols = [], unix = false }: OpenOptions) =>
+  const connect = (
+    path: string,
+    id: string,
+    { headers, protocols = [], unix = false, origin }: OpenOptions
+  ) =>
     peer.connect(id, {
+      ...peerSetup,
       url: `${url}${path}`,
       protocols,
       headers: { ...headers, [idHeader]: id },
+      ...(origin === undefined ? {} : { origin }),
       ...(unix ? { socketPath } : {})
     })
 
@@ -134,32 +174,43 @@ export const ourServer = Effect.fnUntraced(function* (options: CommonOptions = {
       }),
     /** Ends the connections on the port. */
     drain: drain(),
+    /** Has the peer connect, and tells what became of it. */
+    connect: (options: OpenOptions = {}) => Effect.suspend(() => connect("/", nextId(), options)),
     /** Has the peer ask for what is denied. */
     openDenied: Effect.suspend(() => connect(denied, nextId(), {}))
   }
 })
 
 /** Our client, for the server that the peer is. */
-export const ourClient = Effect.fnUntraced(function* (options: CommonOptions = {}) {
+export const ourClient = Effect.fnUntraced(function* (
+  options: ClientOptions.ClientOptionsInput = {},
+  { host = localhost, peer: peerSetup, tls }: ClientSetup = {}
+) {
   const peer = yield* Peer
-  const context = yield* Layer.build(NodeWebSocketClient.layer({ ...ClientOptions.hardened, ...options }))
+  const context = yield* Layer.build(
+    NodeWebSocketClient.layer({ ...ClientOptions.hardened, ...options }, tls)
+  )
   const client = Context.get(context, WebSocketClient.WebSocketClient)
-  const url = `ws://127.0.0.1:${peer.port}`
+  const port = peerSetup === undefined ? peer.port : yield* peer.listen(nextId(), { ...peerSetup, host })
+  const url = urlOf(host, port ?? 0, peerSetup?.tls !== undefined)
+
+  const connect = (id: string, { headers, unix = false, ...session }: OpenOptions) =>
+    client.connect(unix ? `ws://unix:${peer.socketPath}` : `${url}/`, {
+      ...session,
+      headers: { ...headers, [idHeader]: id }
+    })
+
   return {
-    open: ({ headers, protocols = [], unix = false }: OpenOptions = {}) =>
+    open: (options: OpenOptions = {}) =>
       Effect.suspend(() => {
         const id = nextId()
         return Effect.all(
-          {
-            ours: client.connect(unix ? `ws://unix:${peer.socketPath}` : `${url}/`, {
-              protocols,
-              headers: { ...headers, [idHeader]: id }
-            }),
-            peer: Effect.flatMap(peer.accepted(id), connectionIn)
-          },
+          { ours: connect(id, options), peer: Effect.flatMap(peer.accepted(id), connectionIn) },
           { concurrency: "unbounded" }
         )
       }),
+    /** Connects, with nothing known of the peer's side. */
+    connect: (options: OpenOptions = {}) => Effect.suspend(() => connect(nextId(), options)),
     /** Asks for what is denied. */
     openDenied: client.connect(`${url}${denied}`)
   }
@@ -167,5 +218,16 @@ export const ourClient = Effect.fnUntraced(function* (options: CommonOptions = {
 
 /** Either of them: what most tests need no more of. */
 export type StartSide = (
-  options?: CommonOptions
-) => Effect.Effect<Side, Options.InvalidOptions | Transport.TransportError, Peer | Scope.Scope>
+  options?: CommonOptions,
+  setup?: { readonly peer?: PeerSetup }
+) => Effect.Effect<Side, Options.InvalidOptions | Transport.TransportError | PeerFailure, Peer | Scope.Scope>
+
+/** Both of them. */
+export const sides = [
+  { side: "our server", start: ourServer },
+  { side: "our client", start: ourClient }
+] as const
+
+/** Each row of a table on both sides. */
+export const onBothSides = <const Row extends object>(rows: ReadonlyArray<Row>) =>
+  sides.flatMap((side) => rows.map((row) => ({ ...side, ...row })))

@@ -136,7 +136,8 @@ const start = Effect.fnUntraced(function* (wire: Wire) {
     if (socket === undefined) throw new Error(`no connection ${command.id}`)
     if (command.command === "send") send(socket, command)
     else if (command.command === "ping") socket.ping(Buffer.from(command.payload, "base64"))
-    else socket.close(command.code, command.reason)
+    else if (command.command === "close") socket.close(command.code, command.reason)
+    else throw new Error(`this peer knows no ${command.command}`)
   }
   return tell
 })

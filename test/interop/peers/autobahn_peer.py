@@ -1,7 +1,9 @@
 """Autobahn|Python (asyncio) as a peer, server and client: echoes every message."""
 
 import asyncio
+import ssl
 import sys
+import tempfile
 
 import lines
 
@@ -20,10 +22,18 @@ connections = {}
 
 
 class Peer:
-    """What both roles tell the test."""
+    """What both roles tell the test. `setup` is the command that they come from."""
 
     id = None
     frames = 0
+
+    def __init__(self, setup):
+        super().__init__()
+        self.setup = setup
+
+    @property
+    def is_silent(self):
+        return self.setup.get("isSilent", False)
 
     def onOpen(self):
         connections[self.id] = self
@@ -45,60 +55,122 @@ class Peer:
 
     def onPing(self, payload):
         lines.emit_control("ping", self.id, payload)
-        super().onPing(payload)
+        if not self.is_silent:
+            super().onPing(payload)
 
     def onPong(self, payload):
         lines.emit_control("pong", self.id, payload)
 
+    def onCloseFrame(self, code, reasonRaw):
+        if not self.is_silent:
+            return super().onCloseFrame(code, reasonRaw)
+
     def onClose(self, wasClean, code, reason):
-        # Without an opening handshake there is nothing to close.
-        if connections.pop(self.id, None) is not None:
-            lines.emit(
-                "closed",
-                id=self.id,
-                wasClean=wasClean,
-                code=1005 if code is None else code,
-                reason=reason or "",
-            )
+        if connections.pop(self.id, None) is None:
+            # Without an opening handshake there is nothing to close.
+            self.onDenied()
+            return
+        lines.emit(
+            "closed",
+            id=self.id,
+            wasClean=wasClean,
+            code=1005 if code is None else code,
+            reason=reason or "",
+        )
+
+    def onDenied(self):
+        """There was no connection: only a client's end is told."""
 
 
 class Server(Peer, WebSocketServerProtocol):
     def onConnect(self, request):
         if request.path == "/deny":
             raise ConnectionDeny(403, "Not for you")
+        if "denial" in self.setup:
+            raise ConnectionDeny(**self.setup["denial"])
+        if "exception" in self.setup:
+            raise Exception(self.setup["exception"])
         self.id = request.headers["x-interop-id"]
-        protocol = "beta" if "beta" in request.protocols else None
-        return protocol, {"X-Interop-Server": "autobahn"}
+        known = self.setup.get("protocols", ["beta"])
+        protocol = next((protocol for protocol in request.protocols if protocol in known), None)
+        return protocol, {"X-Interop-Server": "autobahn", **self.setup.get("headers", {})}
 
 
 class Client(Peer, WebSocketClientProtocol):
-    def failHandshake(self, reason):
-        lines.emit(
-            "denied",
-            id=self.id,
-            status=int(self.http_status_line.split()[1]),
-            headers=lines.lower(self.http_headers),
-            message=reason,
-        )
-        super().failHandshake(reason)
+    def onDenied(self):
+        response = {}
+        if hasattr(self, "http_status_line"):
+            response["status"] = int(self.http_status_line.split()[1])
+            response["headers"] = lines.lower(self.http_headers)
+        lines.emit("denied", id=self.id, message=self.wasNotCleanReason, **response)
+
+
+# No time that a busy machine could reach. Most timers are rounded down to whole seconds
+# of the clock, so that one of a second may be over at once.
+defaults = {"echoCloseCodeReason": True, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 30}
+
+
+def set_up(factory, make, setup):
+    factory.protocol = make
+    factory.setProtocolOptions(**{**defaults, **setup.get("options", {})})
+    return factory
+
+
+def make_tls(protocol, setup):
+    """None without `tls`. With a `ca` the other side must have a certificate signed by it."""
+    if "tls" not in setup:
+        return None
+    tls = setup["tls"]
+    context = ssl.SSLContext(protocol)
+    if "ca" in tls:
+        context.load_verify_locations(cadata=tls["ca"])
+        context.verify_mode = ssl.CERT_REQUIRED
+    if "cert" in tls:
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(tls["key"] + tls["cert"])
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
+
+
+def make_server(setup):
+    return set_up(WebSocketServerFactory(), lambda: Server(setup), setup)
+
+
+async def listen(command):
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        make_server(command),
+        command["host"],
+        0,
+        ssl=make_tls(ssl.PROTOCOL_TLS_SERVER, command),
+    )
+    lines.emit("listening", id=command["id"], port=server.sockets[0].getsockname()[1])
 
 
 async def connect(command):
     def make():
-        client = Client()
+        client = Client(command)
         client.id = command["id"]
         return client
 
     factory = WebSocketClientFactory(
-        command["url"], protocols=command["protocols"], headers=command["headers"]
+        command["url"],
+        origin=command.get("origin"),
+        protocols=command["protocols"],
+        headers=command["headers"],
     )
-    factory.protocol = make
-    factory.setProtocolOptions(echoCloseCodeReason=True)
+    factory.setProtocolOptions(serverConnectionDropTimeout=30)
+    set_up(factory, make, command)
     loop = asyncio.get_running_loop()
     if "socketPath" in command:
         await loop.create_unix_connection(factory, command["socketPath"])
-    else:
-        await loop.create_connection(factory, factory.host, factory.port)
+        return
+    tls = make_tls(ssl.PROTOCOL_TLS_CLIENT, command)
+    try:
+        await loop.create_connection(factory, factory.host, factory.port, ssl=tls)
+    except ssl.SSLError as error:
+        lines.emit("denied", id=command["id"], message=str(error))
 
 
 def send(connection, payload, is_binary, fragment_size):
@@ -118,10 +190,21 @@ async def handle(command):
     if kind == "connect":
         await connect(command)
         return
+    if kind == "listen":
+        await listen(command)
+        return
     connection = connections[command["id"]]
     if kind == "send":
         payload = lines.decode(command["payload"])
         send(connection, payload, command["isBinary"], command.get("fragmentSize"))
+    elif kind == "beginMessage":
+        connection.beginMessage(command["isBinary"])
+    elif kind == "beginFrame":
+        connection.beginMessageFrame(command["length"])
+    elif kind == "frameData":
+        connection.sendMessageFrameData(lines.decode(command["payload"]))
+    elif kind == "endMessage":
+        connection.endMessage()
     elif kind == "ping":
         connection.sendPing(lines.decode(command["payload"]))
     elif kind == "close":
@@ -130,9 +213,7 @@ async def handle(command):
 
 async def start():
     loop = asyncio.get_running_loop()
-    factory = WebSocketServerFactory()
-    factory.protocol = Server
-    factory.setProtocolOptions(echoCloseCodeReason=True)
+    factory = make_server({})
     server = await loop.create_server(factory, "127.0.0.1", 0)
     await loop.create_unix_server(factory, sys.argv[1])
     lines.emit("ready", port=server.sockets[0].getsockname()[1])
