@@ -13,6 +13,7 @@ import { TestClock } from "effect/testing"
 import { ClientOptions, Protocol, WebSocketClient, WebSocketCrypto } from "effect-websocket"
 import { InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
 import { connecting, observed, open, settle } from "../support/apiSession.ts"
+import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
 import { record } from "../support/nodeRecorder.ts"
 import { parseHead, RawPeer, responseHead } from "../support/RawPeer.ts"
 import { hex } from "../support/rawFrames.ts"
@@ -34,6 +35,7 @@ const flag = "true or false"
 const size = "a whole number of bytes, 0 for no limit"
 const count = "a whole number from 1"
 const duration = 'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
+const pingSize = "a whole number of bytes from 4 to 125"
 const versions = "one of 10, 11, 12, 13, 14, 15, 16, 17, 18"
 
 /** Values that an option cannot have, by what it wants. */
@@ -42,6 +44,7 @@ const wrong: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   [size]: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "1024", null],
   [count]: [0, -1, 1.5, "1", null],
   [duration]: [5, 1000, -1, "5", "soon", "-1 seconds", Duration.infinity, Duration.seconds(-1), null, true],
+  [pingSize]: [0, 3, 126, 4.5, "4", null],
   [versions]: [9, 19, 0, 8, 13.5, "13", null, [13]]
 }
 
@@ -294,6 +297,52 @@ const table: Readonly<Record<keyof ClientOptions.ClientOptions, Row>> = {
       [0, 30_000]
     ]
   },
+  autoPingInterval: {
+    default: Duration.zero,
+    allowed: duration,
+    observe: (options) => heartbeats("client", options, pongs),
+    seen: [
+      [undefined, []],
+      ["4 seconds", ["4 00000001", "8 00000002"]],
+      [Duration.seconds(6), ["6 00000001"]]
+    ]
+  },
+  autoPingTimeout: {
+    default: Duration.zero,
+    allowed: duration,
+    observe: (options) => heartbeats("client", { autoPingInterval: "4 seconds", ...options }),
+    seen: [
+      [undefined, ["4 00000001", "8 00000002"]],
+      ["2 seconds", ["4 00000001", "6 drop"]],
+      ["5 seconds", ["4 00000001", "9 drop"]]
+    ]
+  },
+  autoPingSize: {
+    default: 4,
+    allowed: pingSize,
+    observe: (options) => heartbeats("client", { autoPingInterval: "6 seconds", ...options }),
+    seen: [
+      [undefined, ["6 00000001"]],
+      [11, [`6 00000001${"00".repeat(7)}`]],
+      // From 12 on the send time stands first: 6 seconds after 1970 began.
+      [12, ["6 0000000165a0bc0000000001"]],
+      [125, [`6 0000000165a0bc0000000001${"00".repeat(113)}`]]
+    ]
+  },
+  autoPingRestartOnAnyTraffic: {
+    default: true,
+    allowed: flag,
+    observe: (options) =>
+      heartbeats(
+        "client",
+        { autoPingInterval: "4 seconds", autoPingTimeout: "3 seconds", ...options },
+        texts
+      ),
+    seen: [
+      [undefined, ["4 00000001", "8 00000002"]],
+      [false, ["4 00000001", "7 drop"]]
+    ]
+  },
   tcpNoDelay: {
     default: true,
     allowed: flag,
@@ -404,7 +453,9 @@ describe("ClientOptions", () => {
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),
       serverConnectionDropTimeout: Duration.seconds(5),
-      echoCloseCodeReason: true
+      echoCloseCodeReason: true,
+      autoPingInterval: Duration.seconds(30),
+      autoPingTimeout: Duration.seconds(30)
     })
   })
 

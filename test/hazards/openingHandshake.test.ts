@@ -152,7 +152,8 @@ describe("unbounded or slow headers (slowloris)", () => {
         responder.send(flood)
         yield* settle
       }
-      assert.isBelow(arrayBufferBytes() - before, mebibyte)
+      // The flood itself is one of the two.
+      assert.isBelow(arrayBufferBytes() - before, 2 * mebibyte)
       assert.match(yield* peer.readHead, /^HTTP\/1\.1 431 /)
       const { reason } = yield* Effect.flip(Effect.fromResult(yield* Fiber.join(connecting)))
       assert.strictEqual(reason._tag, "InvalidResponse")
@@ -490,6 +491,17 @@ describe("malformed Host, Origin, request target", () => {
     assert.deepStrictEqual(log.lines, [])
   })
 
+  it.effect.each(["https://", "http://[", "http://a:99999", "::"])(
+    "a malformed Origin is a 400: %s",
+    (origin) =>
+      Effect.gen(function* () {
+        const server = yield* serveRaw()
+        const { startLine } = yield* answerTo(server, requestHead({ Origin: origin }))
+        assert.strictEqual(startLine, badRequest)
+        yield* server.goesOn
+      })
+  )
+
   it.effect("a malformed Host is a 400, and no defect", () =>
     statusOf(hosts.map((host) => requestHead({ Host: host })))
   )
@@ -583,17 +595,5 @@ describe("timing leaks in secret comparison", () => {
         }
         assert.strictEqual(messages.size, 1)
       })
-  )
-})
-
-// needs origin check
-describe.skip("malformed Origin", () => {
-  it.effect.each(["https://", "http://[", "http://a:99999", "::"])("%s is a 400", (origin) =>
-    Effect.gen(function* () {
-      const server = yield* serveRaw()
-      const { startLine } = yield* answerTo(server, requestHead({ Origin: origin }))
-      assert.strictEqual(startLine, badRequest)
-      yield* server.goesOn
-    })
   )
 })

@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import { ConnectionDeny, type Options, ServerOptions } from "effect-websocket"
 import { WebSocketTest } from "effect-websocket/testing"
 import { open, settle } from "../support/apiSession.ts"
+import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
 import {
   answersTo,
   answerTo,
@@ -236,6 +237,53 @@ const table: Record<string, Row> = {
       [{}, 1],
       [{ closeHandshakeTimeout: Duration.seconds(3) }, 3],
       [{ closeHandshakeTimeout: 0 }, undefined]
+    ]
+  },
+  autoPingInterval: {
+    fallback: Duration.zero,
+    allowed: duration,
+    probe: (options) => heartbeats("server", options, pongs),
+    seen: [
+      [{}, []],
+      [{ autoPingInterval: "4 seconds" }, ["4 00000001", "8 00000002"]],
+      [{ autoPingInterval: Duration.seconds(6) }, ["6 00000001"]]
+    ]
+  },
+  autoPingTimeout: {
+    fallback: Duration.zero,
+    allowed: duration,
+    probe: (options) => heartbeats("server", { autoPingInterval: "4 seconds", ...options }),
+    seen: [
+      [{}, ["4 00000001", "8 00000002"]],
+      [{ autoPingTimeout: "2 seconds" }, ["4 00000001", "6 drop"]],
+      [{ autoPingTimeout: "5 seconds" }, ["4 00000001", "9 drop"]]
+    ]
+  },
+  autoPingSize: {
+    fallback: 4,
+    allowed: "a whole number of bytes from 4 to 125",
+    wrong: [0, 3, 126, 4.5, "4", null],
+    probe: (options) => heartbeats("server", { autoPingInterval: "6 seconds", ...options }),
+    seen: [
+      [{}, ["6 00000001"]],
+      [{ autoPingSize: 11 }, [`6 00000001${"00".repeat(7)}`]],
+      // From 12 on the send time stands first: 6 seconds after 1970 began.
+      [{ autoPingSize: 12 }, ["6 0000000165a0bc0000000001"]],
+      [{ autoPingSize: 125 }, [`6 0000000165a0bc0000000001${"00".repeat(113)}`]]
+    ]
+  },
+  autoPingRestartOnAnyTraffic: {
+    fallback: true,
+    allowed: flag,
+    probe: (options) =>
+      heartbeats(
+        "server",
+        { autoPingInterval: "4 seconds", autoPingTimeout: "3 seconds", ...options },
+        texts
+      ),
+    seen: [
+      [{}, ["4 00000001", "8 00000002"]],
+      [{ autoPingRestartOnAnyTraffic: false }, ["4 00000001", "7 drop"]]
     ]
   },
   tcpNoDelay: {
@@ -610,6 +658,8 @@ describe("ServerOptions", () => {
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),
       echoCloseCodeReason: true,
+      autoPingInterval: Duration.seconds(30),
+      autoPingTimeout: Duration.seconds(30),
       webStatus: false,
       server: ""
     })
