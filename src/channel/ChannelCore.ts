@@ -34,7 +34,7 @@ import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
-import { type Batch, Inbox } from "./Inbox.ts"
+import { type Batch, Inbox, type PieceBatch } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
 import type { HandshakeStatistics, Statistics } from "./Statistics.ts"
@@ -272,13 +272,18 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   /** The next message alone. */
-  get receive(): Effect.Effect<ReceivedMessage | MessagePiece, WebSocketError | Cause.Done> {
+  get receive(): Effect.Effect<ReceivedMessage, WebSocketError | Cause.Done> {
     return this.#inbox.receive
+  }
+
+  /** The next batch of messages in pieces, once they are read so. */
+  get pullPieces(): Effect.Effect<PieceBatch, WebSocketError | Cause.Done> {
+    return this.#inbox.pullPieces
   }
 
   /** Whether messages wait as the application gets them: strings and bytes. */
   get deliversPlain(): boolean {
-    return !this.#connection.keepBytes && !this.#connection.inPieces
+    return !this.#connection.keepBytes
   }
 
   /** From now on text is kept as bytes. */
@@ -286,9 +291,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#connection.keepBytes = true
   }
 
-  /** From now on messages come in pieces. */
+  /** From now on messages come in pieces, and only so. */
   readInPieces(): void {
     this.#connection.inPieces = true
+    this.#inbox.readInPieces()
   }
 
   #pauseReading(): void {

@@ -5,13 +5,16 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
-import type { WebSocketError } from "./WebSocketError.ts"
+import { invalidCall, type WebSocketError } from "./WebSocketError.ts"
 
 /** What waits: messages, or their pieces. */
 type Received = ReceivedMessage | MessagePiece
 
 /** All that waited. */
-export type Batch = NonEmptyReadonlyArray<Received>
+export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
+
+/** All that waited, messages from before pieces were asked for among it. */
+export type PieceBatch = NonEmptyReadonlyArray<Received>
 
 /** What a pull gets when no message is left and none can come. */
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
@@ -20,6 +23,10 @@ export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 type Reader = (end: End | undefined) => void
 
 type Take<A> = Effect.Effect<A, WebSocketError | Cause.Done>
+
+const inPieces: Take<never> = Effect.suspend(() =>
+  Effect.fail(invalidCall("the messages of this channel are read as streams"))
+)
 
 /** Bytes that a message keeps in memory beside its payload, roughly. */
 const overhead = 128
@@ -34,6 +41,7 @@ export class Inbox {
   #messages: Array<Received> = []
   #readers: Array<Reader> = []
   #end: End | undefined
+  #isInPieces = false
   // The buffer that `size` counted last: the views of one chunk follow one another.
   #counted: ArrayBufferLike | undefined
   readonly #onEmpty: () => void
@@ -43,18 +51,29 @@ export class Inbox {
     this.#onEmpty = onEmpty
   }
 
-  /** All messages that wait, once there is one. */
-  readonly pull: Take<Batch> = this.#read(() => {
-    const batch = this.#messages as unknown as Batch // not empty: a reader takes when there is something
+  /** All that waits, once there is something. */
+  readonly pullPieces: Take<PieceBatch> = this.#read(() => {
+    const batch = this.#messages as unknown as PieceBatch // not empty: a reader takes when there is something
     this.#messages = []
     return batch
   })
 
+  /** All messages that wait, once there is one. */
+  readonly pull: Take<Batch> = this.#unlessInPieces(
+    this.pullPieces as Take<Batch> // pieces come only after they were asked for
+  )
+
   /** The first message that waits, once there is one. */
-  readonly receive: Take<Received> = this.#read(() => {
-    const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
-    return message
-  })
+  readonly receive: Take<ReceivedMessage> = this.#unlessInPieces(
+    this.#read(() => {
+      const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
+      return message
+    })
+  )
+
+  #unlessInPieces<A>(take: Take<A>): Take<A> {
+    return Effect.suspend(() => (this.#isInPieces ? inPieces : take))
+  }
 
   #read<A>(take: () => A): Take<A> {
     const taking = (): A => {
@@ -74,6 +93,13 @@ export class Inbox {
       })
     })
     return Effect.suspend(() => (this.isEmpty ? (this.#end ?? waiting) : Effect.succeed(taking())))
+  }
+
+  /** From now on pieces come: whoever reads whole messages is told so. */
+  readInPieces(): void {
+    if (this.#isInPieces) return
+    this.#isInPieces = true
+    this.#tellReaders(inPieces)
   }
 
   get isEmpty(): boolean {
@@ -104,6 +130,10 @@ export class Inbox {
     const end = makeEnd()
     this.#end = end
     this.deliver()
+    this.#tellReaders(end)
+  }
+
+  #tellReaders(end: End): void {
     const readers = this.#readers
     this.#readers = []
     for (const reader of readers) reader(end)

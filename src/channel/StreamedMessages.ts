@@ -5,6 +5,7 @@ import { isReadonlyArrayNonEmpty, type NonEmptyReadonlyArray } from "effect/Arra
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { MessagePiece, type ReceivedMessage, toIncomingMessage } from "../message/Message.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
@@ -22,87 +23,99 @@ export interface StreamedMessage {
 }
 
 /** The messages of a channel, one after the other. From then on it delivers pieces. */
-export const make = (core: ChannelCore): Stream.Stream<StreamedMessage, WebSocketError> =>
-  Stream.fromPull(
+export const make = (core: ChannelCore): Stream.Stream<StreamedMessage, WebSocketError> => {
+  // One for all who read: what one of them left, the next one gets.
+  let reader: PieceReader | undefined
+  return Stream.fromPull(
     Effect.sync(() => {
       core.readInPieces()
-      const reader = new PieceReader(core)
+      reader ??= new PieceReader(core)
       return Effect.map(reader.pullMessage, (message) => [message] as const)
     })
   )
+}
 
 type Payload = NonEmptyReadonlyArray<Uint8Array>
 
+/** The message whose last piece has not been read. */
+interface OpenMessage {
+  /** The next message was asked for: what is left of this one is nobody's. */
+  isSkipped: boolean
+}
+
 class PieceReader {
   readonly #core: ChannelCore
+  // One reader at a time takes from the channel.
+  readonly #turn = Semaphore.makeUnsafe(1)
   #pieces: ReadonlyArray<MessagePiece> = []
   #position = 0
-  // The message whose last piece has not been read.
-  #open: StreamedMessage | undefined
+  #open: OpenMessage | undefined
 
   constructor(core: ChannelCore) {
     this.#core = core
   }
 
   /** The next message, as soon as its first piece is there. */
-  readonly pullMessage: Pull.Pull<StreamedMessage, WebSocketError> = Effect.suspend(() =>
-    this.#open === undefined
-      ? Effect.map(this.#fill, (first) => this.#start(first))
-      : Effect.andThen(
-          Pull.catchDone(this.#pullPayload, () => Effect.void),
-          this.pullMessage
-        )
-  )
+  readonly pullMessage: Pull.Pull<StreamedMessage, WebSocketError> = Effect.suspend(() => {
+    if (this.#open !== undefined) {
+      this.#open.isSkipped = true
+      return Effect.flatMap(this.#fillMessage, () => {
+        this.#take()
+        return this.pullMessage
+      })
+    }
+    return Effect.flatMap(this.#fill, (first) =>
+      this.#open === undefined ? Effect.succeed(this.#start(first)) : this.pullMessage
+    )
+  })
 
   #start({ isBinary }: MessagePiece): StreamedMessage {
-    let isRead = false
-    const pull = Effect.suspend(() => {
-      if (this.#open === message) return this.#pullPayload
-      return isRead ? Cause.done() : Effect.fail(invalidCall("the message was skipped"))
-    })
-    const message: StreamedMessage = {
-      isBinary,
-      payload: Stream.fromPull(
-        Effect.succeed(
-          Effect.tap(pull, () =>
-            Effect.sync(() => {
-              isRead = this.#open !== message
-            })
-          )
-        )
-      )
-    }
+    const message: OpenMessage = { isSkipped: false }
     this.#open = message
-    return message
+    const pull: Pull.Pull<Payload, WebSocketError> = Effect.suspend(() => {
+      if (message.isSkipped) return skipped
+      if (this.#open !== message) return Cause.done()
+      return Effect.flatMap(this.#fillMessage, () => {
+        // Others may have gone on while this waited.
+        if (message.isSkipped || this.#open !== message) return pull
+        const taken = this.#take()
+        return isReadonlyArrayNonEmpty(taken) ? Effect.succeed(taken) : pull
+      })
+    })
+    return { isBinary, payload: Stream.fromPull(Effect.succeed(pull)) }
   }
 
   /** What is there of the open message. */
-  readonly #pullPayload: Pull.Pull<Payload, WebSocketError> = Effect.suspend(() =>
-    Pull.catchDone(this.#fill, () => Effect.fail(this.#core.error))
-  ).pipe(
-    Effect.flatMap((): Pull.Pull<Payload, WebSocketError> => {
-      const taken: Array<Uint8Array> = []
-      while (this.#open !== undefined && this.#position < this.#pieces.length) {
-        const { bytes, isLast } = this.#pieces[this.#position++]!
-        if (bytes.length > 0) taken.push(bytes)
-        if (isLast) this.#open = undefined
-      }
-      if (isReadonlyArrayNonEmpty(taken)) return Effect.succeed(taken)
-      return this.#open === undefined ? Cause.done() : this.#pullPayload
+  #take(): ReadonlyArray<Uint8Array> {
+    const taken: Array<Uint8Array> = []
+    while (this.#open !== undefined && this.#position < this.#pieces.length) {
+      const { bytes, isLast } = this.#pieces[this.#position++]!
+      if (bytes.length > 0) taken.push(bytes)
+      if (isLast) this.#open = undefined
+    }
+    return taken
+  }
+
+  /** The next piece, which is not taken yet. */
+  readonly #fill: Pull.Pull<MessagePiece, WebSocketError> = this.#turn.withPermit(
+    Effect.suspend(() => {
+      const piece = this.#pieces[this.#position]
+      if (piece !== undefined) return Effect.succeed(piece)
+      return Effect.map(this.#core.pullPieces, (batch) => {
+        this.#pieces = batch.map(toPiece)
+        this.#position = 0
+        return this.#pieces[0]! // a batch is not empty
+      })
     })
   )
 
-  /** The next piece, which is not taken yet. */
-  readonly #fill: Pull.Pull<MessagePiece, WebSocketError> = Effect.suspend(() => {
-    const piece = this.#pieces[this.#position]
-    if (piece !== undefined) return Effect.succeed(piece)
-    return Effect.map(this.#core.pull, (batch) => {
-      this.#pieces = batch.map(toPiece)
-      this.#position = 0
-      return this.#pieces[0]! // a batch is not empty
-    })
-  })
+  /** The same within a message, which the connection must not end. */
+  readonly #fillMessage: Effect.Effect<MessagePiece, WebSocketError> = Pull.catchDone(this.#fill, () =>
+    Effect.suspend(() => Effect.fail(this.#core.error))
+  )
 }
+
+const skipped = Effect.suspend(() => Effect.fail(invalidCall("the message was skipped")))
 
 /** A message that came before anyone asked for pieces is one piece. */
 const toPiece = (received: ReceivedMessage | MessagePiece): MessagePiece => {

@@ -16,7 +16,6 @@ import type { ConnectionRequest, ConnectionResponse } from "../handshake/Connect
 import {
   type IncomingMessage,
   type Message,
-  MessagePiece,
   type OutgoingMessage,
   type Payload,
   toIncomingMessage,
@@ -29,7 +28,7 @@ import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import type { MessageWriter } from "./Sender.ts"
 import type { Statistics } from "./Statistics.ts"
 import * as StreamedMessages from "./StreamedMessages.ts"
-import { fromViolation, invalidCall, type WebSocketError } from "./WebSocketError.ts"
+import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 
 export type { MessageWriter } from "./Sender.ts"
 export type { StreamedMessage } from "./StreamedMessages.ts"
@@ -163,35 +162,24 @@ const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
     return Effect.fail(fromViolation("TextTooLong"))
   })
 
-const isPiece = (received: unknown): boolean => received instanceof MessagePiece
-
-const inPieces = Effect.suspend(() =>
-  Effect.fail(invalidCall("the messages of this channel are read as streams"))
-)
-
 /** A channel on its engine. */
 export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
   const pull = Effect.flatMap(core.pull, (batch) => {
     if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
-    if (batch.some(isPiece)) return inPieces
     const messages = batch.map(toMessage)
     return messages.includes(undefined)
       ? tooLong(core)
       : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
   })
   const receive = Effect.flatMap(core.receive, (received) => {
-    if (isPiece(received)) return inPieces
     const message = toMessage(received)
     return message === undefined ? tooLong(core) : Effect.succeed(message)
   }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
   const pullBytes = Effect.suspend(() => {
     core.keepBytes()
-    return Effect.flatMap(
+    return Effect.map(
       core.pull,
-      (batch) =>
-        batch.some(isPiece)
-          ? inPieces
-          : Effect.succeed(batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage>) // as many
+      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
     )
   })
   const closeOnDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>

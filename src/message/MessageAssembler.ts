@@ -78,23 +78,35 @@ export class MessageAssembler {
   acceptPiece(frame: FrameDecoder): AssemblyEvent {
     const violation = frame.isFirst ? this.#startFrame(frame) : undefined
     if (violation !== undefined) return this.#fail(violation)
-    const event = this.#collect(frame)
-    if (event === "Incomplete" && this.#collected !== undefined) {
-      this.#payload = this.#collected.take()
-      this.#collected = undefined
-    }
-    return event
+    if (!this.#validateText(frame.payload)) return this.#fail("TextNotUtf8")
+    this.#payload = this.#joinCollected(frame.payload)
+    return isMessageEnd(frame) ? this.#finish() : "Incomplete"
   }
 
   #collect(frame: FrameDecoder): AssemblyEvent {
-    if (!this.isBinary && this.#validate) {
-      this.#validator ??= new Utf8Validator()
-      if (!this.#validator.write(frame.payload)) return this.#fail("TextNotUtf8")
+    if (!this.#validateText(frame.payload)) return this.#fail("TextNotUtf8")
+    if (isMessageEnd(frame)) {
+      this.#payload = this.#joinCollected(frame.payload)
+      return this.#finish()
     }
     this.#collected ??= new ByteAccumulator()
     this.#collected.append(frame.payload)
-    if (!frame.isLast || !frame.fin) return "Incomplete"
-    return this.#finish(this.#collected)
+    return "Incomplete"
+  }
+
+  /** What was collected and this piece behind it. */
+  #joinCollected(piece: Uint8Array): Uint8Array {
+    const collected = this.#collected
+    if (collected === undefined) return piece
+    this.#collected = undefined
+    collected.append(piece)
+    return collected.take()
+  }
+
+  #validateText(bytes: Uint8Array): boolean {
+    if (this.isBinary || !this.#validate) return true
+    this.#validator ??= new Utf8Validator()
+    return this.#validator.write(bytes)
   }
 
   #startFrame(frame: FrameDecoder): Violation | undefined {
@@ -110,7 +122,7 @@ export class MessageAssembler {
     return this.#size > this.#limit ? "MessageTooBig" : undefined
   }
 
-  #finish(collected: ByteAccumulator): AssemblyEvent {
+  #finish(): AssemblyEvent {
     this.#open = false
     this.isValidated = false
     if (!this.isBinary && this.#validator !== undefined) {
@@ -118,8 +130,6 @@ export class MessageAssembler {
       this.#validator = undefined
       this.isValidated = true
     }
-    this.#payload = collected.take()
-    this.#collected = undefined
     return "Message"
   }
 
@@ -128,3 +138,5 @@ export class MessageAssembler {
     return "Violation"
   }
 }
+
+const isMessageEnd = (frame: FrameDecoder): boolean => frame.isLast && frame.fin
