@@ -198,7 +198,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onDrain(): void {
-    this.sender.sendPendingPong()
+    this.sender.sendPending()
     this.#outbox.flush()
   }
 
@@ -347,16 +347,16 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   // ---- heartbeat ----------------------------------------------------------
 
-  /** Nothing is read for want of room. */
-  get isPaused(): boolean {
-    return this.#isPaused
+  get isHeld(): boolean {
+    return this.#isPaused || this.sender.isPingHeld
   }
 
   ping(payload: Uint8Array): void {
-    // A peer that does not read would not answer it: it is as good as sent.
-    if (this.#connection.isInFrame || this.#outbox.isFull) return
-    this.#connection.sendPing(payload)
-    this.#outbox.flush()
+    this.sender.ping(payload)
+  }
+
+  pingSent(): void {
+    this.#heartbeat?.onPingSent()
   }
 
   pingTimeUp(): void {
@@ -400,7 +400,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #flushTurn(): void {
     this.#outbox.flush()
     // What the turn wrote may have been what the pong had to wait for.
-    if (!this.#outbox.isFull) this.sender.sendPendingPong()
+    if (!this.#outbox.isFull) this.sender.sendPending()
   }
 
   /**

@@ -25,9 +25,9 @@ export interface HeartbeatOptions {
 export interface Alive {
   /** Nothing can be sent any more. */
   readonly isClosing: boolean
-  /** Nothing is read for want of room, so no pong can be seen. */
-  readonly isPaused: boolean
-  /** Sends a ping, unless it must not be sent now. */
+  /** The application keeps the ping from going, or the pong from being seen. */
+  readonly isHeld: boolean
+  /** Sends a ping as soon as it may be sent, and then calls `onPingSent`. */
   ping(payload: Uint8Array): void
   /** The pong did not come in time. */
   pingTimeUp(): void
@@ -49,7 +49,7 @@ export class Heartbeat {
   readonly #timeout: bigint
   // The last sign of life.
   #lifeAt: bigint
-  // The last ping, and its payload until its pong comes.
+  // The last ping, when it was due or went, and its payload until its pong comes.
   #pingAt: bigint
   #unanswered: Uint8Array | undefined
   // Since when a sign of life is waited for.
@@ -84,7 +84,13 @@ export class Heartbeat {
     this.#waitingSince = undefined
   }
 
-  /** Reading goes on: a pong that waited unread gets its time. */
+  /** The ping that was due is on its way. */
+  onPingSent(): void {
+    this.#pingAt = this.#now
+    this.onResume()
+  }
+
+  /** What held the ping or its pong back is over: the pong has its time from now on. */
   onResume(): void {
     if (this.#waitingSince !== undefined) this.#waitingSince = this.#now
   }
@@ -103,7 +109,7 @@ export class Heartbeat {
   #step(): bigint | undefined {
     if (this.#alive.isClosing) return undefined
     const now = this.#now
-    if (this.#alive.isPaused) this.onResume()
+    if (this.#alive.isHeld) this.onResume()
     if (this.#waitingSince !== undefined && this.#timeout > 0n) {
       const left = this.#waitingSince + this.#timeout - now
       // A pong may come at any time, and the next ping an interval after it.

@@ -60,7 +60,7 @@ export class Outbox {
 
   /** Lets `write` put frames into the outgoing bytes: now, or in turn once it may and there is room. */
   send(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
-    const isBehind = this.#waiting.length > 0 && sent === "Message"
+    const isBehind = this.#waiting.some((other) => other.sent === sent)
     if (isBehind || this.isFull || !this.#mayGo(sent)) return this.#awaitTurn({ sent, write })
     write()
     this.#scheduleFlush()

@@ -23,8 +23,8 @@ export interface MessageWriter {
   /**
    * Sends a fragment of `length` bytes that come one after the other (Autobahn's
    * `beginMessageFrame`, `sendMessageFrameData`). Until they are all there nothing
-   * else can be sent, not even a Close frame: when there are fewer bytes or more, or
-   * the stream fails, the transport is dropped.
+   * else can be sent, not even a Close frame: when they do not all come, the
+   * transport is dropped.
    */
   readonly sendFrame: <E, R>(
     length: number,
@@ -37,6 +37,8 @@ interface Engine {
   /** Why nothing more can be sent. */
   readonly error: WebSocketError
   closeUnsafe(code: number, reason: string): void
+  /** An automatic ping is on its way. */
+  pingSent(): void
 }
 
 const noBytes = new Uint8Array(0)
@@ -47,6 +49,7 @@ export class Sender {
   readonly #outbox: Outbox
   readonly #engine: Engine
   #pendingPong: Uint8Array | undefined
+  #pendingPing: Uint8Array | undefined
 
   constructor(connection: Connection, outbox: Outbox, engine: Engine) {
     this.#connection = connection
@@ -101,21 +104,44 @@ export class Sender {
   }
 
   /**
-   * Answers a ping now, or when there is room. RFC 6455 section 5.5.3 lets only the
+   * Answers a ping now, or when the pong may go. RFC 6455 section 5.5.3 lets only the
    * latest of several pings be answered: a peer that pings without reading costs
    * one pong.
    */
   answerPing(payload: Uint8Array): void {
-    if (this.#outbox.isFull || this.#connection.isInFrame) this.#pendingPong = new Uint8Array(payload)
+    if (this.#mustWait) this.#pendingPong = new Uint8Array(payload)
     else this.#connection.sendPong(payload)
   }
 
-  /** Sends the pong that had to wait, if there is one and it need not wait any more. */
-  sendPendingPong(): void {
+  /** Sends an automatic ping now, or when it may go: only the latest waits. */
+  ping(payload: Uint8Array): void {
+    this.#pendingPing = payload
+    if (this.#mustWait) return
+    this.sendPending()
+  }
+
+  /** An automatic ping waits for the application, which has not sent the rest of a frame. */
+  get isPingHeld(): boolean {
+    return this.#pendingPing !== undefined && this.#connection.isInFrame && !this.#outbox.isFull
+  }
+
+  get #mustWait(): boolean {
+    return this.#outbox.isFull || this.#connection.isInFrame
+  }
+
+  /** Sends the pong and the ping that had to wait, where they need not any more. */
+  sendPending(): void {
+    const connection = this.#connection
     const pong = this.#pendingPong
-    if (pong === undefined || !this.#connection.isReceiving || this.#connection.isInFrame) return
-    this.#connection.sendPong(pong)
+    const ping = this.#pendingPing
+    if (connection.isInFrame || (pong ?? ping) === undefined) return
     this.#pendingPong = undefined
+    this.#pendingPing = undefined
+    if (pong !== undefined && connection.isReceiving) connection.sendPong(pong)
+    if (ping !== undefined && connection.state === "Open") {
+      connection.sendPing(ping)
+      this.#engine.pingSent()
+    }
     this.#outbox.flush()
   }
 
@@ -132,133 +158,150 @@ export class Sender {
     isBinary: boolean,
     write: (writer: MessageWriter) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, WebSocketError | E, R> {
-    const connection = this.#connection
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() =>
-        restore(
-          this.#write("Message", () => {
-            this.#outbox.isMessageOpen = true
-            connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text)
-          })
-        )
-      ).pipe(
-        Effect.flatMap(() => {
-          const fragments = new Fragments(isBinary)
-          return restore(Effect.suspend(() => write(this.#makeWriter(fragments)))).pipe(
-            Effect.onExit((exit) => this.#endMessage(fragments, exit))
+    return Effect.suspend(() => {
+      const fragments = new Fragments(isBinary)
+      const begin = this.#write("Message", () => {
+        fragments.isOpen = true
+        this.#outbox.isMessageOpen = true
+        this.#connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text)
+      })
+      return Effect.onExit(
+        Effect.flatMap(begin, () => write(this.#makeWriter(fragments))),
+        (exit) => (fragments.isOpen ? this.#endMessage(fragments, exit) : Effect.void)
+      )
+    })
+  }
+
+  #makeWriter(fragments: Fragments): MessageWriter {
+    return {
+      send: (payload) =>
+        Effect.suspend(() => {
+          const bytes = typeof payload === "string" ? Utf8.encode(payload) : toBytes(payload)
+          return this.#writeFragment(
+            fragments,
+            () => this.#checkNext(fragments, bytes),
+            () => this.#connection.sendFragment(bytes, false)
           )
+        }),
+      sendFrame: (length, payload) => Effect.suspend(() => this.#sendFrame(fragments, length, payload))
+    }
+  }
+
+  #sendFrame<E, R>(
+    fragments: Fragments,
+    length: number,
+    payload: Stream.Stream<Uint8Array, E, R>
+  ): Effect.Effect<void, WebSocketError | E, R> {
+    if (!Number.isSafeInteger(length) || length < 0) {
+      return Effect.fail(invalidCall(`a frame's length is a whole number from 0, got ${length}`))
+    }
+    const connection = this.#connection
+    // Of this frame, once it has begun.
+    let missing = 0
+    const begin = this.#writeFragment(
+      fragments,
+      () => this.#checkNext(fragments, noBytes),
+      () => {
+        missing = length
+        connection.beginFragment(length)
+        this.#outbox.isFrameOpen = connection.isInFrame
+      }
+    )
+    const goOn = (bytes: Uint8Array) =>
+      this.#writeFragment(
+        fragments,
+        () => (bytes.length > missing ? frameTooLong : fragments.check(bytes)),
+        () => {
+          missing -= bytes.length
+          connection.continueFragment(bytes)
+          this.#outbox.isFrameOpen = connection.isInFrame
+          this.sendPending()
+        }
+      )
+    return begin.pipe(
+      Effect.andThen(Stream.runForEach(payload, goOn)),
+      Effect.andThen(Effect.suspend(() => (missing > 0 ? frameTooShort : Effect.void))),
+      // Nothing can follow half a frame.
+      Effect.onError(() =>
+        Effect.sync(() => {
+          if (missing > 0) this.#engine.closeUnsafe(unexpectedCondition, "")
         })
       )
     )
   }
 
-  #makeWriter(fragments: Fragments): MessageWriter {
-    const connection = this.#connection
-    return {
-      send: (payload) =>
-        Effect.suspend(() => {
-          const bytes = typeof payload === "string" ? Utf8.encode(payload) : toBytes(payload)
-          const problem = this.#checkBetweenFrames() ?? fragments.check(bytes)
-          return (
-            problem ??
-            this.#write("Fragment", () => {
-              fragments.isStarted = true
-              connection.sendFragment(bytes, false)
-            })
-          )
-        }),
-      sendFrame: (length, payload) =>
-        Effect.suspend(() => {
-          const problem = this.#checkBetweenFrames() ?? fragments.check(noBytes) ?? checkLength(length)
-          if (problem !== undefined) return problem
-          const begin = this.#write("Fragment", () => {
-            fragments.isStarted = true
-            connection.beginFragment(length)
-            this.#outbox.isFrameOpen = connection.isInFrame
-          })
-          const missing = Effect.suspend(() =>
-            connection.isInFrame
-              ? Effect.fail(invalidCall("the frame's payload ended before its length"))
-              : Effect.void
-          )
-          return begin.pipe(
-            Effect.andThen(Stream.runForEach(payload, (bytes) => this.#continueFrame(fragments, bytes))),
-            Effect.andThen(missing),
-            // Nothing can follow half a frame.
-            Effect.onError(() =>
-              Effect.sync(() => {
-                if (connection.isInFrame) this.#engine.closeUnsafe(unexpectedCondition, "")
-              })
-            )
-          )
-        })
-    }
+  /** What keeps `bytes` from being sent in a frame of their own, if anything. */
+  #checkNext(fragments: Fragments, bytes: Uint8Array): Failure | undefined {
+    return this.#connection.isInFrame ? anotherFrame : fragments.check(bytes)
   }
 
-  #checkBetweenFrames(): Effect.Effect<never, WebSocketError> | undefined {
-    return this.#connection.isInFrame ? Effect.fail(invalidCall("another frame is being sent")) : undefined
-  }
-
-  #continueFrame(fragments: Fragments, bytes: Uint8Array): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => {
-      const connection = this.#connection
-      if (bytes.length > connection.missing) {
-        return Effect.fail(invalidCall("the frame's payload is longer than its length"))
-      }
-      return (
-        fragments.check(bytes) ??
-        this.#write("Fragment", () => {
-          connection.continueFragment(bytes)
-          if (connection.isInFrame) return
-          this.#outbox.isFrameOpen = false
-          this.sendPendingPong()
-        })
-      )
+  /** Writes a part of the message, unless `check` finds, when it is its turn, that it must not be sent. */
+  #writeFragment(
+    fragments: Fragments,
+    check: () => Failure | undefined,
+    write: () => void
+  ): Effect.Effect<void, WebSocketError> {
+    let problem: Failure | undefined
+    const written = this.#write("Fragment", () => {
+      problem = check()
+      if (problem !== undefined) return
+      fragments.isStarted = true
+      write()
     })
+    return Effect.flatMap(written, () => problem ?? Effect.void)
   }
 
   #endMessage(fragments: Fragments, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => {
-      fragments.isEnded = true
+    fragments.isOpen = false
+    const { isInFrame, state } = this.#connection
+    const isSuccess = Exit.isSuccess(exit)
+    if (state !== "Open") return isSuccess ? Effect.fail(this.#engine.error) : Effect.void
+    const problem = isInFrame ? frameTooShort : fragments.isComplete ? undefined : notUtf8
+    const isComplete = isSuccess && problem === undefined
+    if (isComplete || !fragments.isStarted) {
+      if (isComplete) this.#connection.sendFragment(noBytes, true)
       this.#outbox.isMessageOpen = false
-      this.#outbox.isFrameOpen = false
-      const connection = this.#connection
-      if (connection.state !== "Open")
-        return Exit.isSuccess(exit) ? Effect.fail(this.#engine.error) : Effect.void
-      const isComplete = Exit.isSuccess(exit) && !connection.isInFrame && fragments.isComplete
-      if (isComplete) connection.sendFragment(noBytes, true)
-      // A message that was begun can only be ended by ending the connection.
-      else if (fragments.isStarted) this.#engine.closeUnsafe(unexpectedCondition, "")
       this.#outbox.flush()
-      return isComplete || Exit.isFailure(exit) ? Effect.void : notUtf8
-    })
+    } else {
+      // A message that was begun can only be ended by ending the connection.
+      this.#engine.closeUnsafe(unexpectedCondition, "")
+    }
+    return (isSuccess ? problem : undefined) ?? Effect.void
   }
 }
 
+type Failure = Effect.Effect<never, WebSocketError>
+
 /** The fragments of one message: what may still be sent of it. */
 class Fragments {
+  /** It is the message's turn. */
+  isOpen = false
+  /** Something of it was sent. */
   isStarted = false
-  isEnded = false
+  #isValid = true
   readonly #validator: Utf8.Utf8Validator | undefined
 
   constructor(isBinary: boolean) {
     this.#validator = isBinary ? undefined : new Utf8.Utf8Validator()
   }
 
+  /** The message may end here. */
   get isComplete(): boolean {
-    return this.#validator?.isComplete ?? true
+    return this.#isValid && (this.#validator?.isComplete ?? true)
   }
 
-  /** What keeps the bytes from being sent, if anything. */
-  check(bytes: Uint8Array): Effect.Effect<never, WebSocketError> | undefined {
-    if (this.isEnded) return Effect.fail(invalidCall("the message has ended"))
-    return this.#validator?.write(bytes) === false ? notUtf8 : undefined
+  /** What keeps the bytes from being sent, if anything. After what was not UTF-8 nothing more is. */
+  check(bytes: Uint8Array): Failure | undefined {
+    if (!this.isOpen) return messageEnded
+    if (this.#validator !== undefined) this.#isValid &&= this.#validator.write(bytes)
+    return this.#isValid ? undefined : notUtf8
   }
 }
 
-const notUtf8 = Effect.suspend(() => Effect.fail(invalidCall("a text message's payload is not valid UTF-8")))
+const refused = (why: string): Failure => Effect.suspend(() => Effect.fail(invalidCall(why)))
 
-const checkLength = (length: number): Effect.Effect<never, WebSocketError> | undefined =>
-  Number.isSafeInteger(length) && length >= 0
-    ? undefined
-    : Effect.fail(invalidCall(`a frame's length is a whole number from 0, got ${length}`))
+const notUtf8 = refused("a text message's payload is not valid UTF-8")
+const messageEnded = refused("the message has ended")
+const anotherFrame = refused("another frame is being sent")
+const frameTooLong = refused("the frame's payload is longer than its length")
+const frameTooShort = refused("the frame's payload ended before its length")

@@ -92,8 +92,9 @@ export interface Channel extends ChannelFacts {
   /**
    * Sends one message in fragments as `write` hands them over (Autobahn's
    * `beginMessage`, `endMessage`); it is complete when `write` succeeds. Other
-   * messages wait meanwhile, control frames do not. When `write` fails after a first
-   * fragment, the connection is closed with 1011: half a message cannot be taken back.
+   * messages wait meanwhile, so `write` must not wait for one; control frames go
+   * between. When `write` fails after a first fragment, the connection is closed with
+   * 1011: half a message cannot be taken back.
    */
   readonly sendFragmented: <A, E, R>(
     options: FragmentedOptions,

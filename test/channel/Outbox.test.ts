@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
 import { Outbox } from "../../src/channel/Outbox.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
@@ -28,6 +30,34 @@ const holding = () => {
 }
 
 describe("Outbox", () => {
+  const kinds = ["Message", "Control", "Fragment"] as const
+
+  it.effect.each(kinds)(
+    "what waits goes in the order of the calls, though room comes bit by bit: %s",
+    (kind) =>
+      Effect.gen(function* () {
+        const { release, transport } = holding()
+        const outgoing = new OutgoingBytes(new SlabPool())
+        const outbox = new Outbox(outgoing, transport, 10)
+        const order: Array<string> = []
+        const send = (name: string) =>
+          Effect.forkChild(
+            outbox.send(kind, () => void order.push(name)),
+            { startImmediately: true }
+          )
+        outgoing.append(new Uint8Array(10))
+        outbox.flush()
+        const sending = [yield* send("first")]
+        Object.assign(transport, { bufferedAmount: 9 })
+        sending.push(yield* send("second"), yield* send("third"))
+        assert.deepStrictEqual(order, [])
+        release()
+        outbox.flush()
+        yield* Fiber.joinAll(sending)
+        assert.deepStrictEqual(order, ["first", "second", "third"])
+      })
+  )
+
   it("keeps little more than the bytes that wait for a peer that does not read", () => {
     const pool = new SlabPool()
     const { release, transport, writes } = holding()
