@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { WebSocketChannel, WebSocketError } from "effect-websocket"
+import { PreparedMessage, type WebSocketChannel, type WebSocketError } from "effect-websocket"
 import { open, roles, type Session, settle } from "../support/apiSession.ts"
 import { hex, type RawFrame, toHex, utf8 } from "../support/rawFrames.ts"
 
@@ -34,7 +34,9 @@ const sendable: ReadonlyArray<readonly [what: string, message: Sent, frame: stri
   ["a string as binary", { payload: "é", isBinary: true }, "binary c3a9"],
   ["a string as text, said so", { payload: "é", isBinary: false }, 'text "é"'],
   ["bytes as binary, said so", { payload: hex("ff"), isBinary: true }, "binary ff"],
-  ["a message that is never compressed", { payload: "hi", skipCompress: true }, 'text "hi"']
+  ["a message that is never compressed", { payload: "hi", skipCompress: true }, 'text "hi"'],
+  ["a prepared text", PreparedMessage.make("é"), 'text "é"'],
+  ["a prepared message of bytes", PreparedMessage.make(new DataView(memory.buffer, 5, 2)), "binary 0506"]
 ]
 
 const failures: ReadonlyArray<readonly [what: string, bytes: string]> = [
@@ -153,8 +155,9 @@ describe.each(roles)("fragments and fibers of a %s", (role) => {
       yield* channel.send(hex("01020304"))
       yield* channel.send("éé")
       yield* channel.send(new Uint8Array())
+      yield* channel.send(PreparedMessage.make("abc"))
       const frames: Array<string> = []
-      for (let i = 0; i < 8; i++) frames.push(yield* peer.read)
+      for (let i = 0; i < 10; i++) frames.push(yield* peer.read)
       assert.deepStrictEqual(frames, [
         "text... 6162",
         "continuation... 6364",
@@ -163,7 +166,9 @@ describe.each(roles)("fragments and fibers of a %s", (role) => {
         "continuation 0304",
         "text... c3a9",
         "continuation c3a9",
-        "binary"
+        "binary",
+        "text... 6162",
+        "continuation 63"
       ])
     })
   )

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
+import * as PreparedMessage from "../../src/message/PreparedMessage.ts"
 import {
   boolean,
+  type Cut,
   cut,
   int,
   key,
@@ -26,6 +28,30 @@ const send = ({ connection }: TestConnection, item: Sent): void => {
   else if (item.kind === "ping") connection.sendPing(item.payload)
   else connection.sendPong(item.payload)
 }
+
+/** Sends a message in one of the ways there are, cut where that cuts it. */
+const sendIn = (way: Way, from: TestConnection, item: Sent, cut: Cut): void => {
+  if (way === "whole" || item.kind === "ping" || item.kind === "pong") return send(from, item)
+  const { connection } = from
+  const content = item.kind === "text" ? item.text : item.payload
+  if (way === "prepared") return connection.sendPrepared(PreparedMessage.make(content))
+  const payload = typeof content === "string" ? utf8(content) : content
+  connection.beginMessage(item.kind === "text" ? Text : Binary)
+  if (way === "in fragments") for (const part of cut(payload)) connection.sendFragment(part, false)
+  else {
+    connection.beginFragment(payload.length)
+    for (const part of cut(payload)) connection.continueFragment(part)
+    assert.isFalse(connection.isInFrame)
+  }
+  connection.sendFragment(new Uint8Array(), true)
+}
+
+const ways = ["whole", "prepared", "in fragments", "piece by piece"] as const
+
+type Way = (typeof ways)[number]
+
+const asBytes = (received: Received): Received =>
+  received[0] === "text" ? ["encodedText", utf8(received[1])] : received
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
@@ -116,6 +142,33 @@ describe("property: messages", () => {
         assert.isTrue(sameBytes(joined(own.map((frame) => frame.payload)), payload))
       }
       assert.lengthOf(frames, at)
+    },
+    options
+  )
+
+  it.prop(
+    "however it is sent and received, it comes out as it was, and both ends count the same",
+    {
+      items: Arbitrary.array(Arbitrary.all([sent, pick(...ways), cut]), { minLength: 1, maxLength: 8 }),
+      keys: Arbitrary.array(key, { minLength: 1, maxLength: 5 }),
+      fromClient: boolean,
+      wholeChunks: int(0, 20),
+      cut
+    },
+    ({ cut, fromClient, items, keys, wholeChunks }) => {
+      const from = new TestConnection({ role: fromClient ? "client" : "server", keys })
+      const to = new TestConnection({ role: fromClient ? "server" : "client" })
+      for (const [item, way, parts] of items) sendIn(way, from, item.value, parts.value)
+      cut.value(from.sentBytes()).forEach((chunk, i) => {
+        if (i === wholeChunks) to.connection.inPieces = true
+        to.receive(chunk)
+      })
+      assert.isUndefined(to.connection.violation)
+      assertSame(
+        to.received.map(asBytes),
+        items.map(([item]) => asBytes(asReceived(item.value)))
+      )
+      assert.deepStrictEqual(to.connection.received, from.connection.sent)
     },
     options
   )

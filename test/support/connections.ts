@@ -6,7 +6,7 @@ import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
 import { Connection, type ConnectionOptions } from "../../src/connection/Connection.ts"
 import { FrameDecoder, type FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
-import { EncodedText, type ReceivedMessage } from "../../src/message/Message.ts"
+import { EncodedText, MessagePiece, type ReceivedMessage } from "../../src/message/Message.ts"
 import { MessageAssembler, type MessageAssemblerOptions } from "../../src/message/MessageAssembler.ts"
 import { joined, type Key, keyNumber, type ParsedFrame, parseFrames, rfcKey } from "./frames.ts"
 
@@ -19,7 +19,7 @@ export interface Settings extends Partial<FrameDecoderOptions & MessageAssembler
   readonly pool?: SlabPool
 }
 
-/** What a connection handed to its owner; bytes are copies. */
+/** What a connection handed to its owner, messages in pieces joined; bytes are copies. */
 export type Received =
   | readonly ["text", string]
   | readonly ["binary" | "encodedText" | "ping" | "pong", Uint8Array]
@@ -58,6 +58,7 @@ export class TestConnection {
     }
     const outgoing = new OutgoingBytes(settings.pool ?? new SlabPool())
     const nextMaskingKey = server ? undefined : () => keyNumber(keys[turn++ % keys.length]!)
+    let pieces: Array<Uint8Array> = []
     const record = (event: Received) => {
       this.received.push(event)
       this.onReceived(event)
@@ -71,7 +72,13 @@ export class TestConnection {
       },
       options,
       {
-        onMessage: (message) => record(received(message)),
+        onMessage: (message) => {
+          if (!(message instanceof MessagePiece)) return record(received(message))
+          pieces.push(message.bytes.slice())
+          if (!message.isLast) return
+          record([message.isBinary ? "binary" : "encodedText", joined(pieces)])
+          pieces = []
+        },
         onPing: (payload) => record(["ping", payload.slice()]),
         onPong: (payload) => record(["pong", payload.slice()]),
         onClosing: () => this.onClosing()
