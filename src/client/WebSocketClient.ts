@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
+import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
@@ -35,6 +36,8 @@ export type { SessionParameters } from "./Session.ts"
 export class WebSocketClient extends Context.Service<
   WebSocketClient,
   {
+    /** The options, which may be changed: a connection gets them as they are when `connect` is run. */
+    readonly options: OptionsRef.OptionsRef<ClientOptions.ClientOptionsInput, ClientOptions.ClientOptions>
     /**
      * Connects to `ws://host[:port]/path?query`, `wss://...`, or
      * `ws://unix:/path/of/the.sock[:/path?query]`. When the scope closes, the connection is closed
@@ -79,14 +82,15 @@ export const connect = <
 export const make = Effect.fnUntraced(function* (
   input: ClientOptions.ClientOptionsInput = {}
 ): Effect.fn.Return<WebSocketClient["Service"], InvalidOptions, TransportClient | Protocol.Protocol> {
-  const options = yield* Effect.fromResult(ClientOptions.decode(input))
+  const options = yield* OptionsRef.make(ClientOptions.decode, input)
   const transports = yield* TransportClient
   const services = yield* Protocol.services
   const timeouts = Context.get(services, Timeouts)
 
   const open = Effect.fnUntraced(function* <E, R>(
     url: string,
-    session: Session.AnySession<E, R>
+    session: Session.AnySession<E, R>,
+    options: ClientOptions.ClientOptions
   ): Effect.fn.Return<
     OpenedChannel,
     HandshakeErrorReason | Session.ApplicationFailure<E>,
@@ -130,10 +134,11 @@ export const make = Effect.fnUntraced(function* (
     return opened
   })
 
-  const timeUp = Effect.andThen(
-    timeouts.after("openHandshake", options.openHandshakeTimeout),
-    Effect.failSync(() => new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
-  )
+  const timeUp = ({ openHandshakeTimeout }: ClientOptions.ClientOptions) =>
+    Effect.andThen(
+      timeouts.after("openHandshake", openHandshakeTimeout),
+      Effect.failSync(() => new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
+    )
 
   const attempt = <E, R>(
     url: string,
@@ -142,7 +147,8 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       // A scope of its own: a connection that has ended leaves nothing in the caller's.
       const scope = yield* Scope.fork(yield* Effect.scope)
-      const { channel, core } = yield* Effect.raceFirst(open(url, session), timeUp).pipe(
+      const current = yield* options.get
+      const { channel, core } = yield* Effect.raceFirst(open(url, session, current), timeUp(current)).pipe(
         Scope.provide(scope),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
@@ -157,6 +163,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   return WebSocketClient.of({
+    options,
     connect: <
       EHeaders = never,
       RHeaders = never,

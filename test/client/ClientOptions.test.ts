@@ -7,12 +7,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { ClientOptions, Protocol, WebSocketClient, WebSocketCrypto } from "effect-websocket"
 import { InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
 import { connecting, observed, open, settle } from "../support/apiSession.ts"
+import { layer, rawServer } from "../support/bothEnds.ts"
 import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
 import { record } from "../support/nodeRecorder.ts"
 import { parseHead, RawPeer, responseHead } from "../support/RawPeer.ts"
@@ -469,6 +471,25 @@ describe("ClientOptions", () => {
         "invalid option maxFramePayloadSize: expected a whole number of bytes, 0 for no limit, got -1"
       )
     })
+  )
+
+  it.effect("may change while the client runs, for its next connections", () =>
+    Effect.gen(function* () {
+      const { connect, options } = yield* WebSocketClient.WebSocketClient
+      const peers = yield* rawServer
+      const versionAsked = Effect.gen(function* () {
+        yield* Effect.forkChild(connect("ws://test/"))
+        const peer = yield* Queue.take(peers)
+        const { headers } = parseHead(yield* peer.readHead)
+        peer.drop()
+        return headers["sec-websocket-version"]
+      })
+      assert.strictEqual(yield* versionAsked, "13")
+      yield* options.set({ version: 10 })
+      assert.strictEqual(yield* versionAsked, "8")
+      yield* options.reset
+      assert.strictEqual(yield* versionAsked, "13")
+    }).pipe(Effect.provide(layer()))
   )
 })
 
