@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
-import type { WebSocketChannel } from "effect-websocket"
+import { PreparedMessage, type WebSocketChannel } from "effect-websocket"
 import { NodeWebSocketRoute } from "effect-websocket/node"
 
 type Channel = WebSocketChannel.Channel
@@ -46,19 +46,22 @@ const echo = (channel: Channel) =>
     channel.subprotocol === demoProtocol && message === "/ping" ? measurePing(channel) : channel.send(message)
   )
 
-/** A room where everyone hears everyone. Who reads too slowly misses the oldest messages. */
-const makeRoom = Effect.map(
-  PubSub.sliding<string>(256),
-  (room) => (channel: Channel) =>
+/**
+ * A room where everyone hears everyone: what is said is framed once, however many
+ * hear it. Who reads too slowly misses the oldest messages.
+ */
+const makeRoom = Effect.map(PubSub.sliding<PreparedMessage.PreparedMessage>(256), (room) => {
+  const say = (text: string) => PubSub.publish(room, PreparedMessage.make(text))
+  return (channel: Channel) =>
     Effect.gen(function* () {
       const said = yield* PubSub.subscribe(room)
       yield* Effect.forkScoped(Stream.runForEach(Stream.fromSubscription(said), channel.send))
-      yield* PubSub.publish(room, `${peerOf(channel)} has come`)
+      yield* say(`${peerOf(channel)} has come`)
       yield* Stream.runForEach(channel.messages, (message) =>
-        typeof message === "string" ? PubSub.publish(room, message) : Effect.void
-      ).pipe(Effect.ensuring(PubSub.publish(room, `${peerOf(channel)} has gone`)))
+        typeof message === "string" ? say(message) : Effect.void
+      ).pipe(Effect.ensuring(say(`${peerOf(channel)} has gone`)))
     })
-)
+})
 
 /** Logs a connection's beginning and end, and tells the demo's page what was negotiated. */
 const introduced =
