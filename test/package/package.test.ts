@@ -26,6 +26,17 @@ const freePort = (): Promise<number> =>
     })
   })
 
+/** The first message from a server; `undefined` when there is none. */
+const firstMessage = (url: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    const socket = new WebSocket(url)
+    socket.onmessage = ({ data }) => {
+      resolve(String(data))
+      socket.close()
+    }
+    socket.onerror = () => resolve(undefined)
+  })
+
 describe("the packed package", () => {
   const folder = mkdtempSync(join(tmpdir(), "effect-websocket-"))
   const app = join(folder, "app")
@@ -97,11 +108,36 @@ describe("the packed package", () => {
     })
   }
 
-  it("has types for the README's server and client", () => {
+  it("runs the README's route", async () => {
+    const port = await freePort()
+    const source = readFileSync(join(root, "scratchpad/rooms.ts"), "utf8")
+    assert.include(source, "9002")
+    writeFileSync(join(app, "rooms.ts"), source.replaceAll("9002", String(port)))
+    const server = start(nodeBinary("24"), ["rooms.ts"], app)
+    try {
+      // Nobody can know when it listens, so it is tried until it does.
+      let answer: string | undefined
+      while (answer === undefined) answer = await firstMessage(`ws://127.0.0.1:${port}/rooms/blue`)
+      assert.strictEqual(answer, "welcome to blue", server.output())
+    } finally {
+      server.signal("SIGINT")
+      await server.ended
+    }
+  })
+
+  it("has types for the README's programs", () => {
     const compiler = join(root, "node_modules/typescript/bin/tsc")
     const options =
       "--noEmit --strict --exactOptionalPropertyTypes --skipLibCheck --allowImportingTsExtensions"
-    const args = [compiler, ...options.split(" "), "--module", "nodenext", "server.ts", "client.ts"]
+    const args = [
+      compiler,
+      ...options.split(" "),
+      "--module",
+      "nodenext",
+      "server.ts",
+      "client.ts",
+      "rooms.ts"
+    ]
     assert.strictEqual(execFileSync(nodeBinary("24"), args, { cwd: app, encoding: "utf8" }), "")
   })
 
