@@ -10,6 +10,16 @@ import { settle } from "../support/apiSession.ts"
 import { anyPort, portOf, rawTcp, serve } from "../support/node.ts"
 import { requestHead } from "../support/RawPeer.ts"
 
+/** Waits until nothing more goes out, and tells how much has. */
+const stalled = Effect.fnUntraced(function* (sent: () => number) {
+  let before = -1
+  while (sent() === 0 || sent() !== before) {
+    before = sent()
+    for (let turn = 0; turn < 10; turn++) yield* settle
+  }
+  return before
+})
+
 describe("a peer that does not read", () => {
   it.effect("suspends send at maxSendBufferSize, far below Node's own mark, and resumes it by reading", () =>
     Effect.gen(function* () {
@@ -22,11 +32,7 @@ describe("a peer that does not read", () => {
       const peer = yield* rawTcp(portOf(server.address))
       peer.socket.pause()
       peer.send(requestHead())
-      let before = -1
-      while (sent === 0 || sent !== before) {
-        before = sent
-        for (let turn = 0; turn < 10; turn++) yield* settle
-      }
+      const before = yield* stalled(() => sent)
       peer.socket.resume()
       yield* peer.until(() => sent > before + 1000)
       const frames = peer.text.slice(peer.text.indexOf("\r\n\r\n") + 4)
@@ -50,11 +56,7 @@ describe("a peer that does not read", () => {
       const peer = yield* rawTcp(portOf(server.address))
       peer.socket.pause()
       peer.send(requestHead())
-      let before = -1
-      while (sent === 0 || sent !== before) {
-        before = sent
-        for (let turn = 0; turn < 10; turn++) yield* settle
-      }
+      const before = yield* stalled(() => sent)
       // What it has not read makes this a reset.
       peer.socket.destroy()
       const { reason } = yield* Deferred.await(failed)

@@ -86,9 +86,9 @@ export const noDelay: Probe = (options) =>
     return set
   })
 
-/** The statuses that requests get, each on a connection of its own, with the body of those that are refused. */
-export const answersTo =
-  (...requests: ReadonlyArray<string>): Probe =>
+/** What is read in answer to requests, each on a connection of its own. */
+const answered =
+  (requests: ReadonlyArray<string>, read: (peer: RawPeer) => Effect.Effect<string>): Probe =>
   (options) =>
     Effect.gen(function* () {
       const server = yield* serveRaw(options)
@@ -96,28 +96,25 @@ export const answersTo =
         Effect.gen(function* () {
           const peer = yield* server.connect
           peer.send(request)
-          const status = (yield* peer.readHead).slice(9, 12)
-          const answer = status === "101" ? status : `${status} ${yield* peer.readBody}`.trim()
+          const answer = yield* read(peer)
           peer.finish()
           return answer
         })
       )
     })
 
-/** The heads of the responses to requests. */
-export const headsOf =
-  (...requests: ReadonlyArray<string>): Probe =>
-  (options) =>
+/** The statuses that requests get, with the body of those that are refused. */
+export const answersTo = (...requests: ReadonlyArray<string>): Probe =>
+  answered(requests, (peer) =>
     Effect.gen(function* () {
-      const server = yield* serveRaw(options)
-      return yield* Effect.forEach(requests, (request) =>
-        Effect.gen(function* () {
-          const peer = yield* server.connect
-          peer.send(request)
-          return yield* peer.readHead
-        })
-      )
+      const status = (yield* peer.readHead).slice(9, 12)
+      return status === "101" ? status : `${status} ${yield* peer.readBody}`.trim()
     })
+  )
+
+/** The heads of the responses to requests. */
+export const headsOf = (...requests: ReadonlyArray<string>): Probe =>
+  answered(requests, (peer) => peer.readHead)
 
 /**
  * The statuses of one that is denied, of others that come one after the other and stay, and of one more when
