@@ -35,7 +35,7 @@ export interface HandshakeRequest {
   readonly key: string
   /** The protocol version of Sec-WebSocket-Version: 13, or 8 for the draft. */
   readonly version: number
-  /** The value of Origin (of Sec-WebSocket-Origin before version 13); browsers always send one. */
+  /** The value of Origin (before version 13 of Sec-WebSocket-Origin, if there is one); browsers always send one. */
   readonly origin: string | undefined
   /** The subprotocols the client offers, by preference, without duplicates. */
   readonly protocols: ReadonlyArray<string>
@@ -130,7 +130,7 @@ export const parseRequest = (
   const extensions = ExtensionHeader.parse(header(headers, "Sec-WebSocket-Extensions"))
   if (Result.isFailure(extensions)) return badRequest(extensions.failure)
 
-  const [origin, ...otherOrigins] = header(headers, originHeader(version))
+  const [origin, ...otherOrigins] = originsOf(headers, version)
   if (otherOrigins.length > 0) return badRequest("Origin header must appear at most once")
 
   return Result.succeed({
@@ -214,6 +214,12 @@ const ownedHeaders: ReadonlySet<string> = new Set([
 
 // The drafts before RFC 6455 had a header of their own.
 const originHeader = (version: number): string => (version < 13 ? "Sec-WebSocket-Origin" : "Origin")
+
+// The drafts hybi-11 and hybi-12 are version 8 as well, but send Origin.
+const originsOf = (headers: Headers, version: number): ReadonlyArray<string> => {
+  const origins = header(headers, originHeader(version))
+  return origins.length > 0 ? origins : header(headers, "Origin")
+}
 
 const includes = (list: ReadonlyArray<string>, lowerCase: string): boolean =>
   list.some((element) => isToken(element) && element.toLowerCase() === lowerCase)

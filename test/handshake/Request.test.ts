@@ -438,6 +438,13 @@ describe("parseRequest", () => {
       "http://example.com"
     )
   })
+  it("reads Origin for version 8 without Sec-WebSocket-Origin", () => {
+    const headers = withHeader("Sec-WebSocket-Version", "8")
+    assert.strictEqual(accepted(parse(headers)).origin, "http://example.com")
+    assert.strictEqual(rejected(parse([...headers, ["Origin", "http://example.com"]])).status, 400)
+    const without = headers.filter(([name]) => name !== "Origin")
+    assert.strictEqual(accepted(parse(without)).origin, undefined)
+  })
 
   it("answers 400 to a request with a body", () => {
     accepted(parse([...rfcHeaders, ["Content-Length", "0"]]))

@@ -545,15 +545,16 @@ const table: Record<string, Row> = {
       fromOrigin("https://a.example.com:8443"),
       fromOrigin("http://evil.test"),
       fromOrigin("no origin"),
-      requestHead({ "Sec-WebSocket-Version": "8", "Sec-WebSocket-Origin": "http://evil.test" })
+      requestHead({ "Sec-WebSocket-Version": "8", "Sec-WebSocket-Origin": "http://evil.test" }),
+      requestHead({ "Sec-WebSocket-Version": "8", Origin: "http://evil.test" })
     ),
     seen: [
-      [{}, ["101", "101", "101", "101", malformed, "101"]],
+      [{}, ["101", "101", "101", "101", malformed, "101", "101"]],
       [
         { allowedOrigins: ["http://b.test", "https://*.example.com"] },
-        ["101", "101", forbidden, forbidden, malformed, forbidden]
+        ["101", "101", forbidden, forbidden, malformed, forbidden, forbidden]
       ],
-      [{ allowedOrigins: [] }, ["101", forbidden, forbidden, forbidden, malformed, forbidden]]
+      [{ allowedOrigins: [] }, ["101", forbidden, forbidden, forbidden, malformed, forbidden, forbidden]]
     ]
   },
   allowNullOrigin: {
