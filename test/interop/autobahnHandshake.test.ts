@@ -1,13 +1,15 @@
 /**
- * The opening handshake with Autobahn: denial, headers, subprotocols, versions.
+ * The opening handshake with Autobahn: denial, headers, subprotocols, versions, hooks.
  */
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
+import * as Stream from "effect/Stream"
 import { ConnectionDeny } from "effect-websocket"
-import { exchange } from "../support/interopCases.ts"
+import { digest, idHeader, Peer } from "../support/interop.ts"
+import { bytesOf, exchange } from "../support/interopCases.ts"
 import { arePythonPeersThere, layer as peerLayer } from "../support/interopPython.ts"
-import { ourClient, ourServer } from "../support/interopSides.ts"
+import { connectionIn, ourClient, ourServer } from "../support/interopSides.ts"
 
 const denials = [
   { code: 400, phrase: "Bad Request", deny: ConnectionDeny.badRequest },
@@ -198,6 +200,39 @@ describe.skipIf(!arePythonPeersThere)("Autobahn", () => {
         })
       )
 
+      it.effect.each([
+        { specification: 10, version: 8, header: "sec-websocket-origin" },
+        { specification: 12, version: 8, header: "sec-websocket-origin" },
+        { specification: 13, version: 13, header: "origin" }
+      ] as const)(
+        "our client speaks draft $specification as version $version",
+        ({ header, specification, version }) =>
+          Effect.gen(function* () {
+            const client = yield* ourClient({ version: specification }, { peer: {} })
+            const pair = yield* client.open({ origin, protocols: ["alpha", "beta"] })
+            const { ours, peer } = pair
+            assert.strictEqual(ours.response?.version, version)
+            assert.containsSubset(peer.handshake, { subprotocol: "beta", request: { version, origin } })
+            const { headers = {} } = peer.handshake
+            const sent = ["sec-websocket-origin", "origin"].filter((name) => name in headers)
+            assert.deepStrictEqual(sent, [header])
+
+            yield* exchange(pair, "Grüße")
+            yield* exchange(pair, new Uint8Array(70_000))
+            yield* ours.sendStream(Stream.make("Grü", "ße"), { isBinary: false })
+            assert.containsSubset(yield* peer.nextMessage, { frames: 3, sha256: digest("Grüße") })
+            assert.strictEqual(yield* ours.receive, "Grüße")
+            const message = bytesOf(3000)
+            peer.send(message, 1000)
+            assert.deepStrictEqual(yield* ours.receive, message)
+            assert.strictEqual((yield* ours.statistics).received.frames, 3 + 3 + 1)
+
+            const closed = { wasClean: true, code: 3000, reason: "bye" }
+            assert.deepStrictEqual(yield* ours.close(3000, "bye"), closed)
+            assert.deepStrictEqual(yield* peer.closed, closed)
+          })
+      )
+
       it.effect("one that the server does not speak is a 400 with those that it does", () =>
         Effect.gen(function* () {
           const server = yield* ourServer({ versions: [13] }, { peer: { options: { version: 10 } } })
@@ -208,6 +243,53 @@ describe.skipIf(!arePythonPeersThere)("Autobahn", () => {
           const seen = yield* rejection(yield* ourClient({}, { peer: { options: { versions: [8] } } }))
           assert.strictEqual(seen.status, 400)
           assert.strictEqual(seen.headers["sec-websocket-version"], "8")
+        })
+      )
+    })
+
+    describe("the hooks of our client", () => {
+      it.effect("what onConnecting asks for instead is what Autobahn sees", () =>
+        Effect.gen(function* () {
+          const client = yield* ourClient({}, { peer: { protocols: ["b"] } })
+          const pair = yield* client.open({
+            id: "another",
+            resource: "/first?a=1",
+            headers: { "X-First": "1" },
+            origin: "https://first.test",
+            protocols: ["a"],
+            onConnecting: () =>
+              Effect.succeed({
+                host: "another.test",
+                resource: "/an%20other?room=1&room=2",
+                headers: { [idHeader]: "another", "X-Another": ["1", "2"] },
+                userAgent: "another",
+                origin,
+                protocols: ["c", "b"]
+              })
+          })
+          const { headers = {}, request, subprotocol } = pair.peer.handshake
+          assert.deepInclude(request, { path: "/an%20other", params: { room: ["1", "2"] }, origin })
+          assert.containsSubset(headers, { "x-another": "1, 2", "user-agent": "another" })
+          assert.match(headers["host"] ?? "", /^another\.test:[0-9]+$/)
+          assert.notProperty(headers, "x-first")
+          assert.strictEqual(subprotocol, "b")
+          assert.strictEqual(pair.ours.subprotocol, "b")
+          yield* exchange(pair, "hello")
+        })
+      )
+
+      it.effect("onConnect sees Autobahn's response; when it fails, Autobahn sees a close with 1000", () =>
+        Effect.gen(function* () {
+          const client = yield* ourClient({}, { peer: { headers: { "X-Room": "full" } } })
+          const failure = yield* Effect.flip(
+            client.connect({
+              id: "unwelcome",
+              onConnect: ({ headers }) => Effect.fail(`the room is ${headers["x-room"]}`)
+            })
+          )
+          assert.strictEqual(failure, "the room is full")
+          const peer = yield* Effect.flatMap((yield* Peer).accepted("unwelcome"), connectionIn)
+          assert.deepStrictEqual(yield* peer.closed, { wasClean: true, code: 1000, reason: "" })
         })
       )
     })

@@ -1,9 +1,10 @@
 /**
- * TLS and IPv6 with Autobahn at the other end. (Unix-domain sockets are among what every peer is tested with.)
+ * TLS, IPv6 and Unix-domain sockets with Autobahn at the other end.
  */
 import { networkInterfaces } from "node:os"
 import { assert, describe, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { Peer } from "../support/interop.ts"
 import { bytesOf, exchange } from "../support/interopCases.ts"
 import { arePythonPeersThere, layer as peerLayer } from "../support/interopPython.ts"
 import { ourClient, ourServer } from "../support/interopSides.ts"
@@ -22,7 +23,7 @@ describe.skipIf(!isPeerThere)("Autobahn", () => {
     ? makeCertificates()
     : { ca: "", otherHost: none, selfSigned: none, valid: none }
 
-  layer(peerLayer("autobahn_peer.py"), { excludeTestServices: true })("TLS", (it) => {
+  layer(peerLayer("autobahn_peer.py"), { excludeTestServices: true })("transports", (it) => {
     it.effect.each([
       { side: "our server", start: ourServer({}, { tls: valid, peer: { tls: { ca } } }), authorized: false },
       { side: "our client", start: ourClient({}, { tls: { ca }, peer: { tls: valid } }), authorized: true }
@@ -122,6 +123,46 @@ describe.skipIf(!isPeerThere)("Autobahn", () => {
         assert.strictEqual(reason._tag, "ConnectFailure")
       })
     )
+
+    describe("Unix-domain sockets", () => {
+      const resource = "/an%20other/room?who=ann&who=b%26b&what"
+      const params = { who: ["ann", "b&b"] }
+
+      it.effect("our client's URL names Autobahn's socket, path and query", () =>
+        Effect.gen(function* () {
+          const pair = yield* (yield* ourClient()).open({ unix: true, resource })
+          const { headers, request } = pair.peer.handshake
+          assert.deepInclude(request, { path: "/an%20other/room", params })
+          assert.strictEqual(headers?.["host"], "localhost")
+          assert.strictEqual(pair.ours.details.channelType, "unix")
+          yield* exchange(pair, bytesOf(70_000))
+        })
+      )
+
+      it.effect("Autobahn's client asks our server on a socket for path and query", () =>
+        Effect.gen(function* () {
+          const pair = yield* (yield* ourServer()).open({ unix: true, resource })
+          const { request } = pair.ours
+          assert.strictEqual(request?.path, "/an%20other/room")
+          assert.deepStrictEqual({ ...request?.params }, { ...params, what: [""] })
+          assert.strictEqual(pair.ours.details.channelType, "unix")
+          yield* exchange(pair, bytesOf(70_000))
+        })
+      )
+
+      it.effect("Autobahn's client takes such a URL, but writes the socket into Host: denied with 400", () =>
+        Effect.gen(function* () {
+          const { socketPath } = yield* ourServer()
+          const { denial } = yield* (yield* Peer).connect("by URL", {
+            url: `ws://unix:${socketPath}:/room`,
+            socketPath,
+            protocols: [],
+            headers: {}
+          })
+          assert.strictEqual(denial?.status, 400)
+        })
+      )
+    })
 
     describe.skipIf(!hasIpv6)("IPv6", () => {
       const host = "::1"

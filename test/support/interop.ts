@@ -42,11 +42,23 @@ const PeerMessage = Schema.Struct({
 })
 export type PeerMessage = typeof PeerMessage.Type
 
+/** What Autobahn's server was asked for. */
+const PeerRequest = Schema.Struct({
+  path: Schema.String,
+  params: Schema.Record(Schema.String, Schema.Array(Schema.String)),
+  version: Schema.Int,
+  /** Empty when there is none. */
+  origin: Schema.String,
+  /** How many clients had connected to that server by then, whatever became of them. */
+  clients: Schema.Int
+})
+
 /** The opening handshake as the peer saw it. */
 const PeerHandshake = Schema.Struct({
   subprotocol: Schema.NullOr(Schema.String),
   /** The other side's headers by lower-case name, where the peer can tell. */
-  headers: Schema.optionalKey(Headers)
+  headers: Schema.optionalKey(Headers),
+  request: Schema.optionalKey(PeerRequest)
 })
 export type PeerHandshake = typeof PeerHandshake.Type
 
@@ -101,6 +113,8 @@ export interface ConnectCommand extends PeerSetup {
   readonly protocols: ReadonlyArray<string>
   readonly headers: PeerHeaders
   readonly origin?: string
+  /** The HTTP proxy to connect through. */
+  readonly proxy?: { readonly host: string; readonly port: number }
 }
 
 /** A further server of Autobahn's, on a port of its own. */

@@ -40,7 +40,7 @@ const sizes = [0, 1, 125, 126, 65_535, 65_536, mebibyte, 16 * mebibyte]
 const encoder = new TextEncoder()
 
 /** So many bytes of UTF-8, with sequences of one to four bytes in it. */
-const textOf = (size: number): string => {
+export const textOf = (size: number): string => {
   const pattern = "Grüße, 世界 😀! "
   const length = encoder.encode(pattern).length
   return pattern.repeat(size / length) + "x".repeat(size % length)

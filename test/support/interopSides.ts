@@ -48,8 +48,22 @@ export interface OpenOptions {
   readonly headers?: PeerHeaders
   /** Only of Autobahn and of our client. */
   readonly origin?: string
+  /** The HTTP proxy to connect through. Only of Autobahn and of our client. */
+  readonly proxy?: { readonly host: string; readonly port: number }
+  /** The path and query to ask for. Only of Autobahn and of our client. Default: `/`. */
+  readonly resource?: string
   /** Over the Unix-domain socket. */
   readonly unix?: boolean
+}
+
+type Session<E> = WebSocketClient.SessionParameters<never, never, never, never, E>
+
+/** What else our client can be told of one connection. */
+export interface ClientOpenOptions<E>
+  extends Omit<OpenOptions, "proxy">,
+    Pick<Session<E>, "proxy" | "onConnecting" | "onConnect"> {
+  /** The identifier in the header, for who makes the headers or waits for the peer. Default: a new one. */
+  readonly id?: string
 }
 
 /** Our server or client, and a peer that is the other role. */
@@ -77,13 +91,16 @@ export interface ClientSetup {
   readonly peer?: Omit<ListenCommand, "host">
   /** Where the peer listens. Default: `127.0.0.1`. */
   readonly host?: string
+  /** The host in the URL. Default: where the peer listens. */
+  readonly name?: string
   readonly tls?: NodeTransportClient.TlsOptions
 }
 
 let connections = 0
 const nextId = (): string => `c${++connections}`
 
-const connectionIn = (outcome: Outcome): Effect.Effect<PeerConnection, PeerFailure> =>
+/** The connection that was made, if it was. */
+export const connectionIn = (outcome: Outcome): Effect.Effect<PeerConnection, PeerFailure> =>
   outcome.connection === undefined
     ? Effect.fail(new PeerFailure({ message: `no connection: ${outcome.denial.message}` }))
     : Effect.succeed(outcome.connection)
@@ -147,27 +164,28 @@ export const ourServer = Effect.fnUntraced(function* (
   const url = NetAddress.isInetAddress(address) ? urlOf(host, address.port, tls !== undefined) : ""
 
   const connect = (
-    path: string,
     id: string,
-    { headers, protocols = [], unix = false, origin }: OpenOptions
+    { headers, protocols = [], resource = "/", unix = false, ...session }: OpenOptions
   ) =>
     peer.connect(id, {
       ...peerSetup,
-      url: `${url}${path}`,
+      ...session,
+      url: `${url}${resource}`,
       protocols,
       headers: { ...headers, [idHeader]: id },
-      ...(origin === undefined ? {} : { origin }),
       ...(unix ? { socketPath } : {})
     })
 
   return {
+    /** Where it listens, too. */
+    socketPath,
     open: (options: OpenOptions = {}) =>
       Effect.suspend(() => {
         const id = nextId()
         return Effect.all(
           {
             ours: Deferred.await(openedOf(id)),
-            peer: Effect.flatMap(connect("/", id, options), connectionIn)
+            peer: Effect.flatMap(connect(id, options), connectionIn)
           },
           { concurrency: "unbounded" }
         )
@@ -175,16 +193,16 @@ export const ourServer = Effect.fnUntraced(function* (
     /** Ends the connections on the port. */
     drain: drain(),
     /** Has the peer connect, and tells what became of it. */
-    connect: (options: OpenOptions = {}) => Effect.suspend(() => connect("/", nextId(), options)),
+    connect: (options: OpenOptions = {}) => Effect.suspend(() => connect(nextId(), options)),
     /** Has the peer ask for what is denied. */
-    openDenied: Effect.suspend(() => connect(denied, nextId(), {}))
+    openDenied: Effect.suspend(() => connect(nextId(), { resource: denied }))
   }
 })
 
 /** Our client, for the server that the peer is. */
 export const ourClient = Effect.fnUntraced(function* (
   options: ClientOptions.ClientOptionsInput = {},
-  { host = localhost, peer: peerSetup, tls }: ClientSetup = {}
+  { host = localhost, name = host, peer: peerSetup, tls }: ClientSetup = {}
 ) {
   const peer = yield* Peer
   const context = yield* Layer.build(
@@ -192,25 +210,29 @@ export const ourClient = Effect.fnUntraced(function* (
   )
   const client = Context.get(context, WebSocketClient.WebSocketClient)
   const port = peerSetup === undefined ? peer.port : yield* peer.listen(nextId(), { ...peerSetup, host })
-  const url = urlOf(host, port ?? 0, peerSetup?.tls !== undefined)
+  const url = urlOf(name, port ?? 0, peerSetup?.tls !== undefined)
 
-  const connect = (id: string, { headers, unix = false, ...session }: OpenOptions) =>
-    client.connect(unix ? `ws://unix:${peer.socketPath}` : `${url}/`, {
+  const connect = <E>(
+    id: string,
+    { headers, resource = "/", unix = false, ...session }: ClientOpenOptions<E>
+  ) =>
+    client.connect(`${unix ? `ws://unix:${peer.socketPath}:` : url}${resource}`, {
       ...session,
       headers: { ...headers, [idHeader]: id }
     })
 
   return {
-    open: (options: OpenOptions = {}) =>
+    open: <E = never>(options: ClientOpenOptions<E> = {}) =>
       Effect.suspend(() => {
-        const id = nextId()
+        const { id = nextId() } = options
         return Effect.all(
           { ours: connect(id, options), peer: Effect.flatMap(peer.accepted(id), connectionIn) },
           { concurrency: "unbounded" }
         )
       }),
     /** Connects, with nothing known of the peer's side. */
-    connect: (options: OpenOptions = {}) => Effect.suspend(() => connect(nextId(), options)),
+    connect: <E = never>(options: ClientOpenOptions<E> = {}) =>
+      Effect.suspend(() => connect(options.id ?? nextId(), options)),
     /** Asks for what is denied. */
     openDenied: client.connect(`${url}${denied}`)
   }

@@ -1,6 +1,7 @@
 """Autobahn|Python (asyncio) as a peer, server and client: echoes every message."""
 
 import asyncio
+import itertools
 import ssl
 import sys
 import tempfile
@@ -26,6 +27,7 @@ class Peer:
 
     id = None
     frames = 0
+    seen = {}
 
     def __init__(self, setup):
         super().__init__()
@@ -42,6 +44,7 @@ class Peer:
             id=self.id,
             subprotocol=self.websocket_protocol_in_use,
             headers=lines.lower(self.http_headers),
+            **self.seen,
         )
 
     def onMessageFrameBegin(self, length):
@@ -83,6 +86,10 @@ class Peer:
 
 
 class Server(Peer, WebSocketServerProtocol):
+    def __init__(self, setup, clients):
+        super().__init__(setup)
+        self.clients = clients
+
     def onConnect(self, request):
         if request.path == "/deny":
             raise ConnectionDeny(403, "Not for you")
@@ -91,6 +98,15 @@ class Server(Peer, WebSocketServerProtocol):
         if "exception" in self.setup:
             raise Exception(self.setup["exception"])
         self.id = request.headers["x-interop-id"]
+        self.seen = {
+            "request": {
+                "path": request.path,
+                "params": request.params,
+                "version": request.version,
+                "origin": request.origin,
+                "clients": self.clients,
+            }
+        }
         known = self.setup.get("protocols", ["beta"])
         protocol = next((protocol for protocol in request.protocols if protocol in known), None)
         return protocol, {"X-Interop-Server": "autobahn", **self.setup.get("headers", {})}
@@ -102,7 +118,8 @@ class Client(Peer, WebSocketClientProtocol):
         if hasattr(self, "http_status_line"):
             response["status"] = int(self.http_status_line.split()[1])
             response["headers"] = lines.lower(self.http_headers)
-        lines.emit("denied", id=self.id, message=self.wasNotCleanReason, **response)
+        # There is no reason when it was a proxy that refused.
+        lines.emit("denied", id=self.id, message=self.wasNotCleanReason or "", **response)
 
 
 # No time that a busy machine could reach. Most timers are rounded down to whole seconds
@@ -134,7 +151,8 @@ def make_tls(protocol, setup):
 
 
 def make_server(setup):
-    return set_up(WebSocketServerFactory(), lambda: Server(setup), setup)
+    clients = itertools.count(1)
+    return set_up(WebSocketServerFactory(), lambda: Server(setup, next(clients)), setup)
 
 
 async def listen(command):
@@ -159,6 +177,7 @@ async def connect(command):
         origin=command.get("origin"),
         protocols=command["protocols"],
         headers=command["headers"],
+        proxy=command.get("proxy"),
     )
     factory.setProtocolOptions(serverConnectionDropTimeout=30)
     set_up(factory, make, command)
@@ -167,8 +186,9 @@ async def connect(command):
         await loop.create_unix_connection(factory, command["socketPath"])
         return
     tls = make_tls(ssl.PROTOCOL_TLS_CLIENT, command)
+    to = command.get("proxy", {"host": factory.host, "port": factory.port})
     try:
-        await loop.create_connection(factory, factory.host, factory.port, ssl=tls)
+        await loop.create_connection(factory, to["host"], to["port"], ssl=tls)
     except ssl.SSLError as error:
         lines.emit("denied", id=command["id"], message=str(error))
 
