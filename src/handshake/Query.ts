@@ -26,7 +26,8 @@ export const Params = Schema.declare<Params>(Schema.is(JsonParams), {
 /** Decodes a query, without its `?`: `foo=1&foo=2` is `{ foo: ["1", "2"] }`. What is not UTF-8 becomes U+FFFD. */
 export const parseQuery = (query: string): Params => {
   const params = empty<Array<string>>()
-  for (const [name, value] of new URLSearchParams(query)) {
+  // With its mark: it is what is dropped, and not another one behind it.
+  for (const [name, value] of new URLSearchParams(`?${query}`)) {
     const values = params[name]
     if (values === undefined) {
       params[name] = [value]

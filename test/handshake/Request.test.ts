@@ -164,7 +164,8 @@ describe("parseRequest", () => {
     ["http://example.com", "/", {}],
     ["HTTPS://example.com:8443/a?b=1", "/a", { b: ["1"] }],
     ["ws://example.com/a?b=/c", "/a", { b: ["/c"] }],
-    ["wss://[::1]:1?b=1", "/", { b: ["1"] }]
+    ["wss://[::1]:1?b=1", "/", { b: ["1"] }],
+    ["/??a=1&?", "/", { "?a": ["1"], "?": [""] }]
   ]
   for (const [target, path, params] of targets) {
     it(`reads the target ${target}`, () => {
