@@ -228,9 +228,10 @@ export const make = Effect.fnUntraced(function* (
     drain,
     serve: Effect.fnUntraced(function* <E, R, RC>(handlers: Handlers<E, R, RC>) {
       const context = yield* Effect.context<Requirements<R, RC>>()
-      yield* Effect.addFinalizer(() => drain())
       yield* transports.accept((transport) => void start(context, handlers, transport))
-    }),
+      // Drained before it stops to accept: who still comes is told.
+      yield* Effect.addFinalizer(() => drain())
+    }, Effect.uninterruptible),
     serveRequest: <E, R, RC>(
       handlers: Handlers<E, R, RC>,
       transport: Transport | undefined,

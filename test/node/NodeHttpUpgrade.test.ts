@@ -252,6 +252,24 @@ describe("NodeHttpUpgrade", () => {
     })
   )
 
+  it.effect("so they do while the end of the scope drains the server", () =>
+    Effect.gen(function* () {
+      const { http, port } = yield* makeHttp
+      const scope = yield* Scope.make()
+      const ended = yield* Deferred.make<void>()
+      const layer = NodeWebSocketServer.layerUpgrade(http)
+      // A handler that takes its time, so that there is something to drain.
+      const slow = { onOpen: () => Effect.uninterruptible(Deferred.await(ended)) }
+      yield* Scope.provide(serve(layer, slow), scope)
+      const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/`)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      assert.deepStrictEqual(yield* channel.closed, { wasClean: true, code: 1001, reason: "" })
+      assert.match(yield* responseTo(port, upgradeTo("/")), /^HTTP\/1\.1 503 /)
+      yield* Deferred.succeed(ended, undefined)
+      yield* Fiber.join(closing)
+    })
+  )
+
   it.effect("after the scope the HTTP server is as it was", () =>
     Effect.gen(function* () {
       const { http, port } = yield* makeHttp
