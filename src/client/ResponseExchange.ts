@@ -28,6 +28,8 @@ export type ExchangeFailure =
   | { readonly _tag: "Ended"; readonly cause: unknown }
 
 const largestBody = 65_536
+/** Informational responses before the one that counts. More come from nobody who means well. */
+const mostInformational = 16
 const lossy = new TextDecoder()
 
 /** Sends the request and reads the head of its response. The transport is paused afterwards. */
@@ -41,7 +43,13 @@ export const exchange = Effect.fnUntraced(function* (
   let { head, rest } = yield* readResponseHead(transport, options)
   let line = parseStatusLine(head.startLine)
   // Informational responses may come first (RFC 7231 section 6.2).
-  while (Result.isSuccess(line) && line.success.status < 200 && line.success.status !== 101) {
+  for (let count = 1; Result.isSuccess(line) && isInformational(line.success.status); count++) {
+    if (count > mostInformational) {
+      return yield* Effect.fail<ExchangeFailure>({
+        _tag: "Invalid",
+        message: "too many informational responses"
+      })
+    }
     ;({ head, rest } = yield* readResponseHead(transport, options, rest))
     line = parseStatusLine(head.startLine)
   }
@@ -62,6 +70,8 @@ export const exchange = Effect.fnUntraced(function* (
   const refusal = { status, statusText, headers: fromLines(head.headers), body: lossy.decode(reader.body) }
   return yield* Effect.fail<ExchangeFailure>({ _tag: "Refused", refusal })
 })
+
+const isInformational = (status: number): boolean => status < 200 && status !== 101
 
 const readResponseHead = (
   transport: Transport,

@@ -52,6 +52,21 @@ describe("informational responses", () => {
     }).pipe(Effect.provide(layer()))
   )
 
+  it.effect("are too many when more than 16 come", () =>
+    Effect.gen(function* () {
+      const sent = (count: number) =>
+        Effect.gen(function* () {
+          const { connecting, opens, peer } = yield* requested
+          peer.send(goOn.repeat(count), opens)
+          return yield* Fiber.join(connecting)
+        })
+      yield* Effect.fromResult(yield* sent(16))
+      const { reason } = yield* Effect.flip(Effect.fromResult(yield* sent(17)))
+      assert.strictEqual(reason._tag, "InvalidResponse")
+      assert.strictEqual(reason.message, "too many informational responses")
+    }).pipe(Effect.provide(layer()))
+  )
+
   it.effect("are not an answer: without another one the connection fails", () =>
     Effect.gen(function* () {
       const { connecting, peer } = yield* requested
