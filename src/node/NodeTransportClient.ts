@@ -11,9 +11,10 @@ import { ProxyFailure } from "../handshake/ProxyConnect.ts"
 import {
   type ProxyTunnel,
   TransportClient,
-  TransportError,
+  type TransportError,
   type TransportTarget
 } from "../transport/Transport.ts"
+import { cannot } from "./Failure.ts"
 import { fromSocket } from "./NodeTransport.ts"
 
 /** TLS of a client: a `ca` of one's own, a client certificate. The server is verified unless this says otherwise. */
@@ -77,10 +78,7 @@ const openSocket = (
 ): Effect.Effect<Net.Socket, TransportError, Scope.Scope> => {
   const opening = Effect.callback<Net.Socket, TransportError>((resume) => {
     const where = socketPath ?? `${host}, port ${port}`
-    const onError = (cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      resume(Effect.fail(new TransportError({ message: `cannot connect to ${where}: ${why}`, cause })))
-    }
+    const onError = (cause: unknown) => resume(Effect.fail(cannot(`connect to ${where}`, cause)))
     let socket: Net.Socket
     try {
       socket = connect()

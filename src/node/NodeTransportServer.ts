@@ -16,6 +16,7 @@ import {
   TransportError,
   TransportServer
 } from "../transport/Transport.ts"
+import { cannot } from "./Failure.ts"
 import { addressOf, fromSocket } from "./NodeTransport.ts"
 
 /** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
@@ -64,6 +65,8 @@ const listening = Effect.fnUntraced(function* (
     (server) =>
       Effect.callback<void>((resume) => {
         accepting.close()
+        // The lookup of a host cannot be stopped: the server listens when it is over.
+        server.once("listening", () => server.close())
         if (server.listening) server.close(() => resume(Effect.void))
         else resume(Effect.void)
       })
@@ -129,11 +132,8 @@ const handshakeFailed = (cause: unknown) => new TransportError({ message: "the T
 
 const cannotListen =
   ({ host = "all addresses", path, port }: ListenOptions) =>
-  (cause: unknown): TransportError => {
-    const where = path ?? `${host}, port ${port}`
-    const why = cause instanceof Error ? cause.message : String(cause)
-    return new TransportError({ message: `cannot listen on ${where}: ${why}`, cause })
-  }
+  (cause: unknown): TransportError =>
+    cannot(`listen on ${path ?? `${host}, port ${port}`}`, cause)
 
 /** The address that a listening server is bound to. */
 export const boundAddress = (server: Net.Server): NetAddress.SocketAddress => {

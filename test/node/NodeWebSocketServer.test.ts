@@ -1,3 +1,4 @@
+import Dns from "node:dns"
 import * as Net from "node:net"
 import * as Path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -224,6 +225,46 @@ describe("TCP", () => {
       const error = yield* Effect.flip((yield* makeClient()).connect(`ws://${host}:${port}/`))
       assert.strictEqual(error.reason._tag, "ConnectFailure")
       assert.include(error.message, `cannot connect to ${host}, port ${port}: `)
+    })
+  )
+
+  it.effect("a host of several addresses fails with the reason of each", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.scoped(rawServer(() => {}))
+      const addresses = ["127.0.0.1", "127.0.0.2"]
+      const spy = vi.spyOn(Dns, "lookup").mockImplementation((...args: ReadonlyArray<unknown>) => {
+        const done = args.at(-1)
+        const found = addresses.map((address) => ({ address, family: 4 }))
+        if (typeof done === "function") done(null, found)
+      })
+      onTestFinished(() => spy.mockRestore())
+      const error = yield* Effect.flip((yield* makeClient()).connect(`ws://two.test:${port}/`))
+      const reasons = addresses.map((address) => `connect ECONNREFUSED ${address}:${port}`)
+      assert.strictEqual(
+        error.reason.message,
+        `cannot connect to two.test, port ${port}: ${reasons.join("; ")}`
+      )
+    })
+  )
+
+  it.effect("a server that is interrupted while its host is looked up does not listen afterwards", () =>
+    Effect.gen(function* () {
+      const lookups: Array<() => void> = []
+      const spy = vi.spyOn(Dns, "lookup").mockImplementation((...args: ReadonlyArray<unknown>) => {
+        const done = args.at(-1)
+        if (typeof done === "function") lookups.push(() => done(null, [{ address: host, family: 4 }]))
+      })
+      onTestFinished(() => spy.mockRestore())
+      const listeners = () =>
+        process.getActiveResourcesInfo().filter((resource) => resource === "TCPServerWrap").length
+      const before = listeners()
+      const layer = NodeWebSocketServer.layer({ host: "slow.test", port: 0 })
+      const starting = yield* Effect.forkChild(Effect.scoped(Layer.build(layer)), { startImmediately: true })
+      assert.lengthOf(lookups, 1)
+      yield* Fiber.interrupt(starting)
+      for (const answer of lookups) answer()
+      yield* settle
+      assert.strictEqual(listeners(), before)
     })
   )
 
