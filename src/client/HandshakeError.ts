@@ -58,11 +58,12 @@ export type HandshakeErrorReason = typeof HandshakeErrorReason.Type
 
 /** The failure of a client's opening handshake. */
 export class HandshakeError extends Schema.TaggedError<HandshakeError>()("HandshakeError", {
-  /** The URL that was connected to. */
+  /** The URL that was connected to, without user information. */
   url: Schema.String,
   reason: HandshakeErrorReason
 }) {
   override get message() {
-    return `${this.url}: ${this.reason.message}`
+    // A query may hold a token, and messages are logged.
+    return `${this.url.split("?", 1)[0]}: ${this.reason.message}`
   }
 }

@@ -15,7 +15,7 @@ import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
-import { parseUrl } from "../handshake/WebSocketUrl.ts"
+import { parseUrl, withoutUserInformation } from "../handshake/WebSocketUrl.ts"
 import { detailsOf, TransportClient } from "../transport/Transport.ts"
 import * as ClientHandshake from "./ClientHandshake.ts"
 import * as ClientOptions from "./ClientOptions.ts"
@@ -157,7 +157,9 @@ export const make = Effect.fnUntraced(function* (
       return channel
     }).pipe(
       Effect.mapError((reason) =>
-        reason instanceof Session.ApplicationFailure ? reason.failure : new HandshakeError({ url, reason })
+        reason instanceof Session.ApplicationFailure
+          ? reason.failure
+          : new HandshakeError({ url: withoutUserInformation(url), reason })
       ),
       Effect.updateContext((context: Context.Context<R | Scope.Scope>) => Context.merge(context, services))
     )

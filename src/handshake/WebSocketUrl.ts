@@ -58,7 +58,7 @@ export type UrlParts = {
 
 /** A text is no WebSocket URL, or there is no URL of the parts. The message quotes nothing of the text. */
 export class InvalidUrl extends Schema.TaggedError<InvalidUrl>()("InvalidUrl", {
-  /** The URL as it was given, or as the parts would make it. */
+  /** The URL as it was given, or as the parts would make it, without user information. */
   url: Schema.String,
   /** The part of the URL that is wrong, or what may be nowhere in it. */
   kind: Schema.Literals([
@@ -91,7 +91,10 @@ const messages: Readonly<Record<InvalidUrl["kind"], string>> = {
 }
 
 const invalid = (url: string, kind: InvalidUrl["kind"]): Result.Result<never, InvalidUrl> =>
-  Result.fail(new InvalidUrl({ url, kind }))
+  Result.fail(new InvalidUrl({ url: withoutUserInformation(url), kind }))
+
+/** A text that may be a URL, without the name and the password in it: fit for an error. */
+export const withoutUserInformation = (url: string): string => url.replace(/^([^/?#]*\/\/)[^/?#]*@/, "$1")
 
 /** Parses an absolute WebSocket URL (Autobahn's `parse_url`). */
 export const parseUrl = (url: string): Result.Result<WebSocketUrl, InvalidUrl> => {

@@ -2,6 +2,7 @@
  * A client: what it asks for and gets, how its connections end, and how connecting can fail.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -293,6 +294,18 @@ describe("InvalidRequest", () => {
       )
       assert.match(caught, message)
       assert.lengthOf(yield* network.connections, 0)
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("HandshakeError", () => {
+  it.effect("has the URL without user information, and in its message without the query", () =>
+    Effect.gen(function* () {
+      const connecting = WebSocketClient.connect("ws://user:secret@test/a?token=secret")
+      const error = yield* Effect.flip(connecting)
+      assert.strictEqual(error.url, "ws://test/a?token=secret")
+      assert.strictEqual(error.message, `ws://test/a: ${error.reason.message}`)
+      assert.notInclude(Cause.pretty(Cause.fail(error)), "secret")
     }).pipe(Effect.provide(layer()))
   )
 })
