@@ -78,10 +78,11 @@ export const start = Effect.fnUntraced(function* ({
     details: detailsOf(transport)
   }
   const channel = WebSocketChannel.make(core, channelFacts)
-  if (answer !== undefined) transport.write([answer])
-  core.start(rest)
   const span = yield* ConnectionSpan.start(core, channelFacts)
   const observer = yield* ConnectionObserver
   if (observer !== undefined) yield* observer({ role: facts.role, core })
+  // Last, as what dies before can still be answered by HTTP.
+  if (answer !== undefined) transport.write([answer])
+  core.start(rest)
   return { core, channel, span }
 }, Effect.uninterruptible)

@@ -49,6 +49,7 @@ export interface ServerHandshake<R> {
  */
 export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
   const { accepted, options } = handshake
+  const startedAt = yield* Clock.monotonicTimeNanos
   const timeouts = yield* Timeouts
   const timeUp = Effect.andThen(
     timeouts.after("openHandshake", options.openHandshakeTimeout),
@@ -60,7 +61,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
     Effect.flatMap((ready) => {
       transport = ready
       ready.setNoDelay(options.tcpNoDelay)
-      return open(handshake, ready)
+      return open(handshake, ready, startedAt)
     })
   )
   return yield* Effect.raceFirst(opening, timeUp).pipe(
@@ -76,9 +77,9 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
 
 const open = Effect.fnUntraced(function* <R>(
   { accepted, onConnect, options, places }: ServerHandshake<R>,
-  transport: Transport
+  transport: Transport,
+  startedAt: bigint
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
-  const startedAt = yield* Clock.monotonicTimeNanos
   const received = yield* readRequest(transport, accepted.request, options)
   const { request } = received
   yield* Effect.fromResult(checkRequest(request, options))

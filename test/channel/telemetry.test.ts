@@ -2,6 +2,7 @@
  * Connections as metrics and spans, for those who ask for them.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -10,9 +11,10 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
-import { ConnectionMetrics, WebSocketClient, WebSocketServer } from "effect-websocket"
-import { WebSocketTest } from "effect-websocket/testing"
-import { settle } from "../support/apiSession.ts"
+import { ConnectionMetrics, Protocol, Transport, WebSocketClient, WebSocketServer } from "effect-websocket"
+import { InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
+import { accepting, settle } from "../support/apiSession.ts"
+import { RawPeer, requestHead } from "../support/RawPeer.ts"
 
 /** A registry of the test's own, so that no other test counts. */
 const registry = () => Layer.succeed(Metric.MetricRegistry, new Map())
@@ -122,6 +124,35 @@ describe("statistics of the opening handshake", () => {
       yield* TestClock.adjust("50 millis")
       yield* Fiber.join(closing)
     }).pipe(Effect.provide(network({ network: { latency: "10 millis" } })))
+  )
+
+  it.effect("begin at a server with the accepted connection, before a TLS handshake", () =>
+    Effect.gen(function* () {
+      const pair = yield* InMemoryTransport.makePair()
+      const secured = Effect.delay(Effect.succeed(pair.server), "300 millis")
+      const transports = Effect.map(Transport.TransportServer, (server) => ({
+        ...server,
+        accept: (onTransport: Transport.OnTransport) =>
+          server.accept((accepted) => onTransport({ ...accepted, transport: secured }))
+      }))
+      const time = yield* Deferred.make<Duration.Duration>()
+      const server = WebSocketServer.serve({
+        onOpen: (channel) =>
+          Effect.flatMap(channel.statistics, ({ handshake }) => Deferred.succeed(time, handshake.duration))
+      })
+      yield* server.pipe(
+        Layer.provide(WebSocketServer.layer()),
+        Layer.provide(Layer.effect(Transport.TransportServer, transports)),
+        Layer.provide([Protocol.layer, accepting(pair.server)]),
+        Layer.build
+      )
+      const peer = new RawPeer(pair.client, "client")
+      yield* Effect.addFinalizer(() => Effect.sync(() => peer.drop()))
+      peer.send(requestHead())
+      yield* settle
+      yield* TestClock.adjust("300 millis")
+      assert.strictEqual(Duration.toMillis(yield* Deferred.await(time)), 300)
+    })
   )
 })
 

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import {
   Compression,
   ConnectionDeny,
+  ConnectionMetrics,
   Framing,
   Handshake,
   Protocol,
@@ -131,6 +132,19 @@ describe("a service that throws", () => {
       assert.strictEqual((yield* rejection("/")).status, 500)
       assert.deepStrictEqual(log.lines, ["Error accepting the connection died: a broken service"])
     }).pipe(Effect.provide([replaced(Layer.succeed(Framing.Framing, { make: broken })), log.layer]))
+  })
+
+  it.effect("while it is told of the connection: the client gets a 500, and no 101 before it", () => {
+    const log = recordLog()
+    const observer = Layer.succeed(ConnectionMetrics.ConnectionObserver, broken)
+    return Effect.gen(function* () {
+      const server = yield* WebSocketServer.WebSocketServer
+      yield* Effect.provide(server.serve({ onOpen: untilClosed }), observer)
+      const peer = yield* rawClient
+      peer.send(requestHead())
+      assert.match(yield* peer.readHead, /^HTTP\/1\.1 500 /)
+      assert.deepStrictEqual(log.lines, ["Error accepting the connection died: a broken service"])
+    }).pipe(Effect.provide([layer(), log.layer]))
   })
 
   it.effect(
