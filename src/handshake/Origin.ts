@@ -38,6 +38,12 @@ export const parse = (text: string): Result.Result<Origin, string> => {
   return Result.succeed({ scheme, host, port })
 }
 
+/**
+ * Whether an origin could match the pattern: one with a path, or with letters that a browser sends as punycode,
+ * would never let anybody in.
+ */
+export const isPattern = (text: string): boolean => /^[!-~]+$/.test(text) && !/[?#@]|:\/\/.*\//.test(text)
+
 /** Whether a connection from `origin` is allowed. The work is linear in the origin. */
 export const isAllowed = (origin: Origin, { allowedOrigins, allowNullOrigin }: OriginRules): boolean => {
   if (origin === "null") return allowNullOrigin

@@ -5,9 +5,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Options from "../channel/Options.ts"
 import { agent } from "../handshake/Agent.ts"
-import { toLines } from "../handshake/ConnectionRequest.ts"
+import { HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
 import * as FlashPolicy from "../handshake/FlashPolicy.ts"
 import { header, isFieldValue } from "../handshake/HttpHead.ts"
+import { isPattern } from "../handshake/Origin.ts"
 import { areProtocols } from "../handshake/Request.ts"
 import { acceptHeadersProblem } from "../handshake/Response.ts"
 import { parseUrl } from "../handshake/WebSocketUrl.ts"
@@ -18,10 +19,7 @@ const PublicUrl = text((url) => Result.isSuccess(parseUrl(url)) && !url.includes
 
 const Subprotocols = Schema.Array(Schema.String).check(Schema.makeFilter(areProtocols))
 
-const ExtraHeaders = Schema.Record(
-  Schema.String,
-  Schema.Union([Schema.String, Schema.Array(Schema.String)])
-).check(
+const ExtraHeaders = HeadersInput.check(
   Schema.makeFilter((headers) => {
     const lines = toLines(headers)
     return acceptHeadersProblem(lines) === undefined && header(lines, "Server").length === 0
@@ -82,16 +80,20 @@ export const ServerOptions = Schema.Struct({
    * Patterns for the origins that may connect; others are answered 403. A request without Origin does not come
    * from a browser, and is let in. A pattern matches the whole of `scheme://host:port`, whatever the case; `*`
    * stands for any characters, also none. One of http or https without a port has the default port, and no
-   * other: `"https://*.example.com"` is port 443, `"https://*.example.com:*"` any port. Default: `["*"]`.
+   * other: `"https://*.example.com"` is port 443, `"https://*.example.com:*"` any port. A pattern has no path, and
+   * a host that is not ASCII stands in it as punycode. Default: `["*"]`.
    */
   allowedOrigins: Options.option(
-    Schema.Array(Schema.NonEmptyString),
+    Schema.Array(text(isPattern)),
     ["*"],
     'a list of patterns such as "https://*.example.com"'
   ),
   /** Let the null origin connect: files, sandboxed frames; otherwise 403. Default: `false`. */
   allowNullOrigin: Options.flag(false),
-  /** Most connections at a time, opening handshakes included; the next is answered 503. Default: 0, no limit. */
+  /**
+   * Most connections at a time, each from its opening request on; the next is answered 503. Who has sent none
+   * yet is not counted: `openHandshakeTimeout` bounds that. Default: 0, no limit.
+   */
   maxConnections: Options.countLimit(0),
   /**
    * As `maxConnections` for one IP address, which is answered 429. Peers without one, as on a Unix-domain

@@ -538,7 +538,19 @@ const table: Record<string, Row> = {
   allowedOrigins: {
     fallback: ["*"],
     allowed: 'a list of patterns such as "https://*.example.com"',
-    wrong: ["*", [""], [1], null],
+    wrong: [
+      "*",
+      [""],
+      [1],
+      null,
+      ...[
+        "https://a.test/",
+        "https://a.test/b",
+        "https://a.test?b",
+        "https://a@b.test",
+        "https://ü.test"
+      ].map((pattern) => ["*", pattern])
+    ],
     probe: answersTo(
       requestHead(),
       fromOrigin("https://a.example.com"),
