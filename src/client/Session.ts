@@ -30,30 +30,34 @@ export interface SessionParameters<
   RConnect = never
 > {
   /** Subprotocols to offer, most wanted first. Default: none. */
-  readonly protocols?: ReadonlyArray<string>
+  readonly protocols?: ReadonlyArray<string> | undefined
   /** The Origin header, of an application that runs in a browser's place. Default: none. */
-  readonly origin?: string
+  readonly origin?: string | undefined
   /**
    * The User-Agent header; the empty string sends none. Default: the package's name and version, unless the
    * header is among `headers`.
    */
-  readonly userAgent?: string
+  readonly userAgent?: string | undefined
   /** Further headers of the request, or the effect that makes them. Default: none. */
-  readonly headers?: HeadersInput | Effect.Effect<HeadersInput, EHeaders, RHeaders>
+  readonly headers?: HeadersInput | Effect.Effect<HeadersInput, EHeaders, RHeaders> | undefined
   /** The HTTP proxy to connect through, which is asked with CONNECT for `ws` and `wss` alike. Default: none. */
-  readonly proxy?: Proxy
+  readonly proxy?: Proxy | undefined
   /**
    * Called when the transport is connected, before the handshake. May succeed with what to ask for instead of
    * the URL's and the session's.
    */
-  readonly onConnecting?: (
-    details: TransportDetails
-  ) => Effect.Effect<ConnectingRequest | undefined | void, EConnecting, RConnecting>
+  readonly onConnecting?:
+    | ((
+        details: TransportDetails
+      ) => Effect.Effect<ConnectingRequest | undefined | void, EConnecting, RConnecting>)
+    | undefined
   /**
    * Called with the server's response, before `connect` succeeds. Its failure closes the connection with 1000;
    * `connect` then fails with it.
    */
-  readonly onConnect?: (response: ConnectionResponse) => Effect.Effect<unknown, EConnect, RConnect>
+  readonly onConnect?:
+    | ((response: ConnectionResponse) => Effect.Effect<unknown, EConnect, RConnect>)
+    | undefined
 }
 
 /** A session whose effects have these failures and requirements at most. */

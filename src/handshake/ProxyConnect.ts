@@ -18,12 +18,14 @@ export interface Proxy {
   /** 1 to 65535. */
   readonly port: number
   /** Sent as `Proxy-Authorization: Basic` (RFC 7617). A user name has no colon. Default: none. */
-  readonly credentials?: {
-    readonly username: string
-    readonly password: Redacted.Redacted | string
-  }
+  readonly credentials?:
+    | {
+        readonly username: string
+        readonly password: Redacted.Redacted | string
+      }
+    | undefined
   /** Further headers of the CONNECT request. Default: none. */
-  readonly headers?: HeadersInput
+  readonly headers?: HeadersInput | undefined
 }
 
 /** The proxy answered CONNECT with another status than 2xx. */

@@ -39,7 +39,7 @@ export interface Handlers<E = never, R = never, RC = never> {
    * subprotocols, or nothing, or fails with `ConnectionDeny`. Where it names no
    * subprotocol, the option `protocols` does. Default: accept all.
    */
-  readonly onConnect?: ServerHandshake.OnConnect<RC>
+  readonly onConnect?: ServerHandshake.OnConnect<RC> | undefined
   /**
    * Serves an open connection, in the connection's scope. When it succeeds, the
    * connection is closed with 1000; when it fails or dies, with 1011, and the cause

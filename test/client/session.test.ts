@@ -48,6 +48,27 @@ const respond = Effect.fnUntraced(function* (peer: RawPeer, lines: Record<string
   return request
 })
 
+it.effect("what is undefined is as if it was left out", () =>
+  Effect.gen(function* () {
+    const { connecting, peer } = yield* started(
+      WebSocketClient.connect(url, {
+        protocols: undefined,
+        origin: undefined,
+        userAgent: undefined,
+        headers: undefined,
+        proxy: undefined,
+        onConnecting: undefined,
+        onConnect: undefined
+      })
+    )
+    const { headers } = parseHead(yield* respond(peer))
+    yield* Fiber.join(connecting)
+    assert.notProperty(headers, "origin")
+    assert.notProperty(headers, "sec-websocket-protocol")
+    assert.property(headers, "user-agent")
+  }).pipe(Effect.provide(layer()))
+)
+
 describe("headers as an effect", () => {
   const connect = WebSocketClient.connect(url, {
     headers: Effect.gen(function* () {
