@@ -6,6 +6,7 @@
 import type { EventEmitter } from "node:events"
 import type { IncomingMessage, Server } from "node:http"
 import type { Duplex } from "node:stream"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -16,7 +17,10 @@ import { fromSocket } from "./NodeTransport.ts"
 import { boundAddress } from "./NodeTransportServer.ts"
 
 export interface UpgradeOptions {
-  /** Which upgrade requests are for WebSockets, by path; the others are left to the server. Default: all. */
+  /**
+   * Which upgrade requests are for WebSockets, by path, percent-encoded; the others are left to the server, as are
+   * those for which the function throws. Default: all.
+   */
   readonly path?: string | ((path: string) => boolean)
 }
 
@@ -32,10 +36,20 @@ export const make = Effect.fnUntraced(function* (
   const { path = () => true } = options
   const isOurs = typeof path === "string" ? (requested: string) => requested === path : path
   const accepting = acceptor()
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const isTaken = (requested: string): boolean => {
+    try {
+      return isOurs(requested)
+    } catch (cause) {
+      // Within Node's event it would end the process.
+      run(Effect.logError("path died", Cause.die(cause)))
+      return false
+    }
+  }
 
   yield* Effect.addFinalizer(() => Effect.sync(accepting.close))
   yield* mount(server, (request, socket, head) => {
-    if (!isOurs(pathOf(request))) return false
+    if (!isTaken(pathOf(request))) return false
     accepting.onTransport(accepted(fromSocket(socket), { head: headOf(request), rest: new Uint8Array(head) }))
     return true
   })

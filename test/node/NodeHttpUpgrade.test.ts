@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import { ConnectionDeny, WebSocketServer } from "effect-websocket"
 import { type NodeHttpUpgrade, NodeWebSocketServer } from "effect-websocket/node"
 import { settle } from "../support/apiSession.ts"
+import { recordLog } from "../support/bothEnds.ts"
 import {
   anyPort,
   denyWith,
@@ -269,6 +270,18 @@ describe("NodeHttpUpgrade", () => {
       yield* Fiber.join(closing)
     })
   )
+
+  it.effect("a path that throws leaves the request to the server, and the log says why", () => {
+    const log = recordLog()
+    return Effect.gen(function* () {
+      const { http, port } = yield* makeHttp
+      yield* echoOn(http, { path: (path) => decodeURIComponent(path) === "/ä" })
+      assert.match(yield* responseTo(port, upgradeTo("/%zz")), /^HTTP\/1\.1 404 /)
+      assert.deepStrictEqual(log.lines, ["Error path died: URI malformed"])
+      const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/ä`)
+      assert.strictEqual(yield* roundTrip(channel, "x"), "x")
+    }).pipe(Effect.provide(log.layer))
+  })
 
   it.effect("after the scope the HTTP server is as it was", () =>
     Effect.gen(function* () {
