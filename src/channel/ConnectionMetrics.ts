@@ -32,7 +32,7 @@ export const handshake = Metric.timer("websocket_handshake", {
   description: "Time of successful opening handshakes"
 })
 
-/** Connections that have ended, by `code`, the peer's status code. */
+/** Connections that have ended, by `code`, the peer's status code: `"3xxx"` and `"4xxx"` stand for all such codes. */
 export const closed = Metric.counter("websocket_connections_closed", {
   description: "Connections that have ended",
   incremental: true
@@ -60,6 +60,9 @@ export const traffic: Readonly<Record<keyof Traffic, Metric.Counter<number>>> = 
 const kinds = Object.keys(counters) as ReadonlyArray<keyof Traffic> // those of the literal above
 
 const none: Traffic = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frames: 0, messages: 0 }
+
+// Peers choose among a thousand codes: that must not make a thousand series.
+const codeLabel = (code: number): string => (code >= 4000 ? "4xxx" : code >= 3000 ? "3xxx" : String(code))
 
 /** Updates the metrics of one connection by what is new since the last time. */
 const makeReporter = ({ core, role }: Opened) => {
@@ -118,7 +121,7 @@ export const layer = (options: { readonly interval?: Duration.Input } = {}): Lay
             reporters.delete(report)
             yield* report
             yield* count(-1)
-            yield* Metric.update(Metric.withAttributes(closed, { role, code: String(code) }), 1)
+            yield* Metric.update(Metric.withAttributes(closed, { role, code: codeLabel(code) }), 1)
           })
         )
       })

@@ -124,7 +124,9 @@ export const fromLines = (lines: HeaderLines): Headers.Headers => {
   for (const [name, value] of lines) {
     const key = name.toLowerCase()
     const before = joined.get(key)
-    joined.set(key, before === undefined ? value : `${before}, ${value}`)
+    // RFC 6265 section 5.4: cookies are told apart by semicolons.
+    const separator = key === "cookie" ? "; " : ", "
+    joined.set(key, before === undefined ? value : `${before}${separator}${value}`)
   }
   return Headers.fromInput(joined)
 }

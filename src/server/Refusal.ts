@@ -7,9 +7,9 @@ import * as Utf8 from "../bytes/Utf8.ts"
 import { Handshake } from "../channel/Handshake.ts"
 import { endWith } from "../channel/HeadExchange.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
-import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
+import type { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import { toLines } from "../handshake/ConnectionRequest.ts"
-import { type Headers, header } from "../handshake/HttpHead.ts"
+import { encodeHead, type Headers, header } from "../handshake/HttpHead.ts"
 import type { Transport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
@@ -50,16 +50,27 @@ const denial = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Uint8Array, never, Handshake> {
   const handshake = yield* Handshake
   const { body = "", headers, reason, status } = deny
+  const lines = toLines(headers)
+  const isUntypedText = typeof body === "string" && body !== "" && header(lines, "Content-Type").length === 0
   const response = handshake.deny({
     status,
     reason,
-    headers: withServer(options, toLines(headers)),
+    headers: withServer(options, isUntypedText ? [plainText, ...lines] : lines),
     body: typeof body === "string" ? Utf8.encode(body) : body
   })
   if (Result.isSuccess(response)) return response.success
   yield* Effect.logError(`ConnectionDeny: ${response.failure}`)
-  return yield* denial(ConnectionDeny.internalServerError(), options)
+  return internalServerError
 })
+
+// Or a browser guesses.
+const plainText = ["Content-Type", "text/plain; charset=utf-8"] as const
+
+/** The answer to what cannot be answered as the application wants. */
+const internalServerError = encodeHead("HTTP/1.1 500 Internal Server Error", [
+  ["Connection", "close"],
+  ["Content-Length", "0"]
+])
 
 /** The headers of a response with the Server header before them, unless there is one among them. */
 export const withServer = ({ server }: ServerOptions, headers: Headers): Headers =>

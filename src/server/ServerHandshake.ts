@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
@@ -55,30 +54,44 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
     timeouts.after("openHandshake", options.openHandshakeTimeout),
     Effect.failSync((): Refusal => ConnectionDeny.requestTimeout())
   )
-  let transport: Transport | undefined
+  const progress: Progress = { startedAt, transport: undefined, opened: undefined }
   const opening = accepted.transport.pipe(
+    Effect.tapError((error) => Effect.logDebug("a transport was not accepted", error)),
     Effect.mapError((): Refusal => "Gone"),
     Effect.flatMap((ready) => {
-      transport = ready
+      progress.transport = ready
       ready.setNoDelay(options.tcpNoDelay)
-      return open(handshake, ready, startedAt)
+      return open(handshake, ready, progress)
     })
   )
   return yield* Effect.raceFirst(opening, timeUp).pipe(
-    Effect.catch((refusal) =>
+    Effect.catch((refusal): Effect.Effect<Outcome, never, Handshake | Timeouts> => {
+      const { opened, transport } = progress
+      // The time was up when the 101 had just been sent.
+      if (opened !== undefined) return Effect.succeed(opened)
       // While TLS is unfinished, nothing can be answered.
-      transport === undefined
+      return transport === undefined
         ? Effect.as(Effect.sync(accepted.abort), undefined)
         : refuse(refusal, transport, options)
-    ),
+    }),
     Effect.onError(() => Effect.sync(accepted.abort))
   )
 })
 
+/** A connection, the response that refused it, or nothing: the client was gone. */
+type Outcome = OpenedChannel.OpenedChannel | Uint8Array | undefined
+
+/** How far a handshake has come. */
+interface Progress {
+  readonly startedAt: bigint
+  transport: Transport | undefined
+  opened: OpenedChannel.OpenedChannel | undefined
+}
+
 const open = Effect.fnUntraced(function* <R>(
   { accepted, onConnect, options, places }: ServerHandshake<R>,
   transport: Transport,
-  startedAt: bigint
+  progress: Progress
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
   const received = yield* readRequest(transport, accepted.request, options)
   const { request } = received
@@ -90,24 +103,30 @@ const open = Effect.fnUntraced(function* <R>(
     Effect.suspend(() => Effect.fromResult(places.take(connectionRequest.peer, options))),
     Effect.fnUntraced(function* (giveBack) {
       const acceptance = yield* decide(connectionRequest, onConnect)
-      const opened = yield* accept({
+      return yield* accept({
         ...received,
         transport,
         options,
         connectionRequest,
         acceptance,
-        startedAt
+        startedAt: progress.startedAt
       }).pipe(
+        Effect.tap((opened) =>
+          Effect.sync(() => {
+            progress.opened = opened
+            opened.core.onGone = giveBack
+            if (opened.core.isClosed) giveBack()
+          })
+        ),
+        // What has been sent cannot be taken back.
+        Effect.uninterruptible,
         // The application's headers may be anything at run time, and services can be replaced.
         Effect.catchCauseIf(Cause.hasDies, (cause) =>
           applicationDefect("accepting the connection died", cause)
         )
       )
-      opened.core.onGone = giveBack
-      if (opened.core.isClosed) giveBack()
-      return opened
     }),
-    (giveBack, exit) => (Exit.isSuccess(exit) ? Effect.void : Effect.sync(giveBack))
+    (giveBack) => Effect.sync(() => progress.opened === undefined && giveBack())
   )
 })
 

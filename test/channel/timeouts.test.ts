@@ -2,7 +2,9 @@
  * Timeouts, by the test clock: no time passes.
  */
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -10,15 +12,16 @@ import * as TestClock from "effect/testing/TestClock"
 import {
   Protocol,
   type ServerOptions,
+  Timeouts,
   Transport,
   type WebSocketChannel,
   WebSocketClient,
   WebSocketServer
 } from "effect-websocket"
 import { InMemoryTransport } from "effect-websocket/testing"
-import { accepting, connecting, open, roles, settle } from "../support/apiSession.ts"
+import { accepting, connecting, observed, open, roles, settle } from "../support/apiSession.ts"
 import { RawPeer, requestHead } from "../support/RawPeer.ts"
-import { hex } from "../support/rawFrames.ts"
+import { hex, toHex, utf8 } from "../support/rawFrames.ts"
 import { transportEnd } from "../support/rawSession.ts"
 
 /** A server on one end, and before the opening handshake the raw client on the other. */
@@ -120,6 +123,31 @@ describe("a server's openHandshakeTimeout", () => {
       yield* TestClock.adjust("1 day")
       peer.send(requestHead())
       assert.match(yield* peer.readHead, /^HTTP\/1.1 101 /)
+    })
+  )
+
+  it.effect("does not answer a second time when it is over while the 101 is sent", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* InMemoryTransport.makePair()
+      const timeUp = yield* Deferred.make<void>()
+      const transport = observed(server, () => Deferred.doneUnsafe(timeUp, Exit.void))
+      yield* WebSocketServer.serve({ onOpen: (channel) => channel.closed }).pipe(
+        Layer.provide(WebSocketServer.layer({ maxConnections: 1 })),
+        Layer.provide(
+          Layer.succeed(Timeouts.Timeouts, {
+            after: (kind) => (kind === "openHandshake" ? Deferred.await(timeUp) : Effect.never)
+          })
+        ),
+        Layer.provide([Protocol.layer, accepting(transport)]),
+        Layer.build
+      )
+      const peer = new RawPeer(client, "client")
+      yield* Effect.addFinalizer(() => Effect.sync(() => peer.drop()))
+      peer.send(requestHead())
+      assert.match(yield* peer.readHead, /^HTTP\/1\.1 101 /)
+      peer.send(peer.ping("still there"))
+      assert.strictEqual(yield* peer.read, `pong ${toHex(utf8("still there"))}`)
+      assert.isUndefined(peer.end)
     })
   )
 })

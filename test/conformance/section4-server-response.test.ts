@@ -263,11 +263,26 @@ describe("RFC 6455 section 4.2.2: the application refuses (ConnectionDeny)", () 
       peer.send(requestHead())
       assert.strictEqual(
         yield* peer.readHead,
-        "HTTP/1.1 499 Not Today\r\nConnection: close\r\nContent-Length: 7\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-A: caf\xe9\r\n\r\n"
+        "HTTP/1.1 499 Not Today\r\nConnection: close\r\nContent-Length: 7\r\nContent-Type: text/plain; charset=utf-8\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-A: caf\xe9\r\n\r\n"
       )
       assert.strictEqual(yield* peer.readBody, "g\u00f6 \u20ac")
       assert.strictEqual(peer.end, "fin")
     })
+  )
+
+  const typed: ReadonlyArray<readonly [deny: ConnectionDeny, type: string | undefined]> = [
+    [ConnectionDeny.forbidden(), undefined],
+    [ConnectionDeny.forbidden({ body: new Uint8Array([1]) }), undefined],
+    [ConnectionDeny.forbidden({ body: "no" }), "text/plain; charset=utf-8"],
+    [ConnectionDeny.forbidden({ body: "<p>", headers: { "content-type": "text/html" } }), "text/html"]
+  ]
+  it.effect.each(typed)(
+    "a body of text is typed as such, unless it is typed already: case %#",
+    ([deny, type]) =>
+      Effect.gen(function* () {
+        const { refusal } = yield* serveRaw({}, () => Effect.fail(deny))
+        assert.strictEqual((yield* refusal(requestHead())).headers["content-type"], type)
+      })
   )
 
   const denials: ReadonlyArray<readonly [denial: ConnectionDeny, startLine: string]> = [
