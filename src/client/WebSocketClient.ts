@@ -32,6 +32,23 @@ import * as Session from "./Session.ts"
 export type { Proxy } from "../handshake/ProxyConnect.ts"
 export type { SessionParameters } from "./Session.ts"
 
+/** Opens a connection: fails and needs as the session's effects do. */
+export type Connect<R = never> = <
+  EHeaders = never,
+  RHeaders = never,
+  EConnecting = never,
+  RConnecting = never,
+  EConnect = never,
+  RConnect = never
+>(
+  url: string,
+  session?: Session.SessionParameters<EHeaders, RHeaders, EConnecting, RConnecting, EConnect, RConnect>
+) => Effect.Effect<
+  Channel,
+  HandshakeError | EHeaders | EConnecting | EConnect,
+  RHeaders | RConnecting | RConnect | R | Scope.Scope
+>
+
 /** Connects to servers. */
 export class WebSocketClient extends Context.Service<
   WebSocketClient,
@@ -43,40 +60,13 @@ export class WebSocketClient extends Context.Service<
      * `ws://unix:/path/of/the.sock[:/path?query]`. When the scope closes, the connection is closed
      * with 1000, or with 1001 when the scope's effect did not succeed.
      */
-    readonly connect: <
-      EHeaders = never,
-      RHeaders = never,
-      EConnecting = never,
-      RConnecting = never,
-      EConnect = never,
-      RConnect = never
-    >(
-      url: string,
-      session?: Session.SessionParameters<EHeaders, RHeaders, EConnecting, RConnecting, EConnect, RConnect>
-    ) => Effect.Effect<
-      Channel,
-      HandshakeError | EHeaders | EConnecting | EConnect,
-      RHeaders | RConnecting | RConnect | Scope.Scope
-    >
+    readonly connect: Connect
   }
 >()("effect-websocket/client/WebSocketClient") {}
 
 /** Connects with the client in context. */
-export const connect = <
-  EHeaders = never,
-  RHeaders = never,
-  EConnecting = never,
-  RConnecting = never,
-  EConnect = never,
-  RConnect = never
->(
-  url: string,
-  session?: Session.SessionParameters<EHeaders, RHeaders, EConnecting, RConnecting, EConnect, RConnect>
-): Effect.Effect<
-  Channel,
-  HandshakeError | EHeaders | EConnecting | EConnect,
-  RHeaders | RConnecting | RConnect | WebSocketClient | Scope.Scope
-> => Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
+export const connect: Connect<WebSocketClient> = (url, session) =>
+  Effect.flatMap(WebSocketClient, (client) => client.connect(url, session))
 
 /** A client on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
@@ -166,24 +156,10 @@ export const make = Effect.fnUntraced(function* (
 
   return WebSocketClient.of({
     options,
-    connect: <
-      EHeaders = never,
-      RHeaders = never,
-      EConnecting = never,
-      RConnecting = never,
-      EConnect = never,
-      RConnect = never
-    >(
+    connect: <EH, RH, EI, RI, EO, RO>(
       url: string,
-      session: Session.SessionParameters<
-        EHeaders,
-        RHeaders,
-        EConnecting,
-        RConnecting,
-        EConnect,
-        RConnect
-      > = {}
-    ) => attempt<EHeaders | EConnecting | EConnect, RHeaders | RConnecting | RConnect>(url, session)
+      session: Session.SessionParameters<EH, RH, EI, RI, EO, RO> = {}
+    ) => attempt<EH | EI | EO, RH | RI | RO>(url, session)
   })
 })
 

@@ -4,7 +4,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { ConnectionAccept, ConnectionRequest, ConnectionResponse } from "effect-websocket"
-import type { HeadersInput } from "../../src/handshake/ConnectionRequest.ts"
+import { fromLines, type HeadersInput } from "../../src/handshake/ConnectionRequest.ts"
 import { parseQuery } from "../../src/handshake/Query.ts"
 import { refusedJson, throughJson } from "../support/json.ts"
 
@@ -31,6 +31,16 @@ const response: ConnectionResponse = {
   protocol: undefined,
   extensions: []
 }
+
+it("header lines of one name are joined, cookies by semicolons", () => {
+  const headers = fromLines([
+    ["X-A", "1"],
+    ["Cookie", "a=1"],
+    ["x-a", "2"],
+    ["cookie", "b=2"]
+  ])
+  assert.deepStrictEqual({ ...headers }, { "x-a": "1, 2", cookie: "a=1; b=2" })
+})
 
 describe("the Schemas of the opening handshake", () => {
   it("have the types beside them", () => {
