@@ -78,6 +78,15 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
     })
   )
 
+  it.effect("a server name of one's own is sent and verified instead", () =>
+    Effect.gen(function* () {
+      const server = yield* echoing(otherHost)
+      const client = yield* makeClient({}, { ca, servername: "other.test" })
+      const channel = yield* client.connect(urlOf(server, host))
+      assert.strictEqual(yield* roundTrip(channel, "x"), "x")
+    })
+  )
+
   it.effect("both ends know protocol and cipher, and whether the other was verified", () =>
     Effect.gen(function* () {
       const facts = yield* Deferred.make<unknown>()
