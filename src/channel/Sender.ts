@@ -160,11 +160,14 @@ export class Sender {
   ): Effect.Effect<A, WebSocketError | E, R> {
     return Effect.suspend(() => {
       const fragments = new Fragments(isBinary)
-      const begin = this.#write("Message", () => {
-        fragments.isOpen = true
-        this.#outbox.isMessageOpen = true
-        this.#connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text)
-      })
+      // Not before `onExit` is there: whoever is interrupted then would leave the message open.
+      const begin = Effect.suspend(() =>
+        this.#write("Message", () => {
+          fragments.isOpen = true
+          this.#outbox.isMessageOpen = true
+          this.#connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text)
+        })
+      )
       return Effect.onExit(
         Effect.flatMap(begin, () => write(this.#makeWriter(fragments))),
         (exit) => (fragments.isOpen ? this.#endMessage(fragments, exit) : Effect.void)
@@ -241,14 +244,16 @@ export class Sender {
     check: () => Failure | undefined,
     write: () => void
   ): Effect.Effect<void, WebSocketError> {
-    let problem: Failure | undefined
-    const written = this.#write("Fragment", () => {
-      problem = check()
-      if (problem !== undefined) return
-      fragments.isStarted = true
-      write()
+    return Effect.suspend(() => {
+      let problem: Failure | undefined
+      const written = this.#write("Fragment", () => {
+        problem = check()
+        if (problem !== undefined) return
+        fragments.isStarted = true
+        write()
+      })
+      return Effect.flatMap(written, () => problem ?? Effect.void)
     })
-    return Effect.flatMap(written, () => problem ?? Effect.void)
   }
 
   #endMessage(fragments: Fragments, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void, WebSocketError> {

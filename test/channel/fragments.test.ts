@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import type { Payload, WebSocketChannel, WebSocketError } from "effect-websocket"
 import { open, type Role, roles, type Session, settle } from "../support/apiSession.ts"
 import { concat, hex, toHex, utf8 } from "../support/rawFrames.ts"
+import { interruptedAfter } from "../support/steps.ts"
 
 const text = { isBinary: false }
 const binary = { isBinary: true }
@@ -287,6 +288,29 @@ describe.each(roles)("a message of a %s that is not completed", (role) => {
       peerEnd.resume()
       assert.deepStrictEqual(yield* frames(session, 2), [`text... ${"78".repeat(200)}`, "close 1011"])
     })
+  )
+
+  it.effect(
+    "interrupted at whatever step, it leaves nothing open: messages go on, or the channel closes",
+    () =>
+      Effect.gen(function* () {
+        const outcomes = new Set<string>()
+        for (let turns = 0, hasEnded = false; !hasEnded; turns++) {
+          const { channel, peer } = yield* open(role)
+          const seen: Array<string> = []
+          yield* Effect.forkChild(Effect.forever(Effect.map(peer.read, (frame) => void seen.push(frame))))
+          hasEnded = yield* interruptedAfter(turns, channel.sendFragmented(text, sendAll(["a"])))
+          const next = yield* Effect.forkChild(Effect.exit(channel.send("next")))
+          yield* settle
+          assert.isDefined(next.pollUnsafe(), `after ${turns} turns messages wait for ever`)
+          outcomes.add(seen.join(", "))
+        }
+        assert.deepStrictEqual([...outcomes].sort(), [
+          'text "next"',
+          "text... 61, close 1011",
+          'text... 61, continuation, text "next"'
+        ])
+      })
   )
 
   it.effect("interrupted in one fragment that waits, it goes on without it", () =>
