@@ -34,7 +34,7 @@ import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
-import { type Batch, Inbox, type PieceBatch } from "./Inbox.ts"
+import { type Batch, Inbox, type Received } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
 import type { HandshakeStatistics, Statistics } from "./Statistics.ts"
@@ -276,9 +276,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     return this.#inbox.receive
   }
 
-  /** The next batch of messages in pieces, once they are read so. */
-  get pullPieces(): Effect.Effect<PieceBatch, WebSocketError | Cause.Done> {
-    return this.#inbox.pullPieces
+  /** Hands the next batch of pieces to `keep`, messages from before they were asked for among them. */
+  takePieces(
+    keep: (pieces: ReadonlyArray<Received>) => void
+  ): Effect.Effect<void, WebSocketError | Cause.Done> {
+    return this.#inbox.takePieces(keep)
   }
 
   /** Whether messages wait as the application gets them: strings and bytes. */

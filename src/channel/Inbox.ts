@@ -7,14 +7,11 @@ import * as Effect from "effect/Effect"
 import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import { invalidCall, type WebSocketError } from "./WebSocketError.ts"
 
-/** What waits: messages, or their pieces. */
-type Received = ReceivedMessage | MessagePiece
+/** What waits: messages, and their pieces once those were asked for. */
+export type Received = ReceivedMessage | MessagePiece
 
 /** All that waited. */
 export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
-
-/** All that waited, messages from before pieces were asked for among it. */
-export type PieceBatch = NonEmptyReadonlyArray<Received>
 
 /** What a pull gets when no message is left and none can come. */
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
@@ -51,16 +48,9 @@ export class Inbox {
     this.#onEmpty = onEmpty
   }
 
-  /** All that waits, once there is something. */
-  readonly pullPieces: Take<PieceBatch> = this.#read(() => {
-    const batch = this.#messages as unknown as PieceBatch // not empty: a reader takes when there is something
-    this.#messages = []
-    return batch
-  })
-
   /** All messages that wait, once there is one. */
   readonly pull: Take<Batch> = this.#unlessInPieces(
-    this.pullPieces as Take<Batch> // pieces come only after they were asked for
+    this.#read(() => this.#takeAll() as unknown as Batch) // not empty, and pieces come only after they were asked for
   )
 
   /** The first message that waits, once there is one. */
@@ -70,6 +60,20 @@ export class Inbox {
       return message
     })
   )
+
+  /**
+   * Hands all that waits to `keep`, once there is something: before anyone can be
+   * interrupted, so that no piece of a message is lost.
+   */
+  takePieces(keep: (pieces: ReadonlyArray<Received>) => void): Take<void> {
+    return this.#read(() => keep(this.#takeAll()))
+  }
+
+  #takeAll(): ReadonlyArray<Received> {
+    const all = this.#messages
+    this.#messages = []
+    return all
+  }
 
   #unlessInPieces<A>(take: Take<A>): Take<A> {
     return Effect.suspend(() => (this.#isInPieces ? inPieces : take))

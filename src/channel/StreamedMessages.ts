@@ -44,29 +44,43 @@ interface OpenMessage {
 }
 
 class PieceReader {
-  readonly #core: ChannelCore
   // One reader at a time takes from the channel.
   readonly #turn = Semaphore.makeUnsafe(1)
+  // Waits until there are pieces. Others may take them, and go on to other messages, before whoever waited does.
+  readonly #fill: Pull.Pull<void, WebSocketError>
+  // The same within a message, which the connection must not end.
+  readonly #fillMessage: Effect.Effect<void, WebSocketError>
   #pieces: ReadonlyArray<MessagePiece> = []
   #position = 0
   #open: OpenMessage | undefined
 
   constructor(core: ChannelCore) {
-    this.#core = core
+    const takePieces = core.takePieces((received) => {
+      this.#pieces = received.map(toPiece)
+      this.#position = 0
+    })
+    this.#fill = this.#turn.withPermit(
+      Effect.suspend(() => (this.#pieces[this.#position] === undefined ? takePieces : Effect.void))
+    )
+    this.#fillMessage = Pull.catchDone(this.#fill, () => Effect.suspend(() => Effect.fail(core.error)))
   }
 
   /** The next message, as soon as its first piece is there. */
   readonly pullMessage: Pull.Pull<StreamedMessage, WebSocketError> = Effect.suspend(() => {
-    if (this.#open !== undefined) {
-      this.#open.isSkipped = true
+    const open = this.#open
+    if (open !== undefined) {
+      open.isSkipped = true
       return Effect.flatMap(this.#fillMessage, () => {
-        this.#take()
+        if (this.#open === open) this.#take()
         return this.pullMessage
       })
     }
-    return Effect.flatMap(this.#fill, (first) =>
-      this.#open === undefined ? Effect.succeed(this.#start(first)) : this.pullMessage
-    )
+    return Effect.flatMap(this.#fill, () => {
+      const first = this.#pieces[this.#position]
+      return this.#open === undefined && first !== undefined
+        ? Effect.succeed(this.#start(first))
+        : this.pullMessage
+    })
   })
 
   #start({ isBinary }: MessagePiece): StreamedMessage {
@@ -76,7 +90,6 @@ class PieceReader {
       if (message.isSkipped) return skipped
       if (this.#open !== message) return Cause.done()
       return Effect.flatMap(this.#fillMessage, () => {
-        // Others may have gone on while this waited.
         if (message.isSkipped || this.#open !== message) return pull
         const taken = this.#take()
         return isReadonlyArrayNonEmpty(taken) ? Effect.succeed(taken) : pull
@@ -93,26 +106,10 @@ class PieceReader {
       if (bytes.length > 0) taken.push(bytes)
       if (isLast) this.#open = undefined
     }
+    // A connection that goes quiet keeps nothing of what was read.
+    if (this.#position === this.#pieces.length) this.#pieces = []
     return taken
   }
-
-  /** The next piece, which is not taken yet. */
-  readonly #fill: Pull.Pull<MessagePiece, WebSocketError> = this.#turn.withPermit(
-    Effect.suspend(() => {
-      const piece = this.#pieces[this.#position]
-      if (piece !== undefined) return Effect.succeed(piece)
-      return Effect.map(this.#core.pullPieces, (batch) => {
-        this.#pieces = batch.map(toPiece)
-        this.#position = 0
-        return this.#pieces[0]! // a batch is not empty
-      })
-    })
-  )
-
-  /** The same within a message, which the connection must not end. */
-  readonly #fillMessage: Effect.Effect<MessagePiece, WebSocketError> = Pull.catchDone(this.#fill, () =>
-    Effect.suspend(() => Effect.fail(this.#core.error))
-  )
 }
 
 const skipped = Effect.suspend(() => Effect.fail(invalidCall("the message was skipped")))

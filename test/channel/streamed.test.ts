@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import type { WebSocketChannel, WebSocketError } from "effect-websocket"
 import { open, roles, settle } from "../support/apiSession.ts"
 import { concat, hex, toHex, utf8 } from "../support/rawFrames.ts"
+import { fewestOperations, inStepsOf, interruptedAfter } from "../support/steps.ts"
 
 /** What came of a message. */
 interface Read {
@@ -161,6 +162,66 @@ describe.each(roles)("a message that a %s reads as a stream", (role) => {
       yield* settle
       peer.send(peer.continuation(hex("04")))
       assert.deepStrictEqual((yield* Fiber.join(reading)).pieces, ["03", "04"])
+    })
+  )
+
+  it.effect("of two who ask for the next one at once, none gets a part for the whole", () =>
+    Effect.gen(function* () {
+      const whole = ["61", "03"]
+      for (let steps = fewestOperations; steps < 10; steps++) {
+        const { channel, peer } = yield* open(role)
+        const first = yield* Effect.forkChild(next(channel))
+        peer.send(peer.binary(hex("01"), { fin: false }))
+        yield* Fiber.join(first)
+        const reading = yield* Effect.forkChild(
+          Effect.all(
+            [steps, steps + 1].map((steps) => inStepsOf(steps)(readMessages(channel, 1))),
+            { concurrency: "unbounded" }
+          )
+        )
+        yield* settle
+        peer.send(peer.continuation(hex("02")), peer.text("a"), peer.binary(hex("03")))
+        for (const { failure, pieces } of (yield* Fiber.join(reading)).flat()) {
+          if (failure === undefined) assert.include(whole, pieces.join(""), `in steps of ${steps}`)
+          else assert.deepInclude(failure, { _tag: "InvalidCall", message: "the message was skipped" })
+        }
+      }
+    })
+  )
+
+  it.effect("a reader interrupted at whatever step takes at most the message it was given", () =>
+    Effect.gen(function* () {
+      const messages = ["01", "0203", "0405", "06"]
+      for (let turns = 0, hasEnded = false; !hasEnded; turns++) {
+        const { channel, peer } = yield* open(role)
+        peer.send(peer.text("before"))
+        yield* next(channel)
+        for (const message of messages) {
+          peer.send(peer.binary(hex(message.slice(0, 2)), { fin: false }))
+          peer.send(peer.continuation(hex(message.slice(2))))
+        }
+        yield* settle
+        let given = 0
+        hasEnded = yield* interruptedAfter(
+          turns,
+          channel.streamed.pipe(
+            Stream.take(2),
+            Stream.runForEach(({ payload }) => {
+              given++
+              return Stream.runDrain(payload)
+            })
+          )
+        )
+        peer.send(peer.close())
+        const rest = yield* channel.streamed.pipe(
+          Stream.mapEffect((message) => readMessage(message)),
+          Stream.map(({ pieces }) => pieces.join("")),
+          Stream.runCollect
+        )
+        const taken = messages.length - rest.length
+        assert.deepStrictEqual(rest, messages.slice(taken), `after ${turns} turns`)
+        assert.oneOf(taken - given, [0, 1], `after ${turns} turns`)
+      }
     })
   )
 
