@@ -49,24 +49,23 @@ export class Inbox {
   }
 
   /** All messages that wait, once there is one. */
-  readonly pull: Take<Batch> = this.#unlessInPieces(
-    this.#read(() => this.#takeAll() as unknown as Batch) // not empty, and pieces come only after they were asked for
+  readonly pull: Take<Batch> = this.#read(
+    "Whole",
+    () => this.#takeAll() as unknown as Batch // not empty: there is something to take
   )
 
   /** The first message that waits, once there is one. */
-  readonly receive: Take<ReceivedMessage> = this.#unlessInPieces(
-    this.#read(() => {
-      const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
-      return message
-    })
-  )
+  readonly receive: Take<ReceivedMessage> = this.#read("Whole", () => {
+    const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
+    return message
+  })
 
   /**
    * Hands all that waits to `keep`, once there is something: before anyone can be
    * interrupted, so that no piece of a message is lost.
    */
   takePieces(keep: (pieces: ReadonlyArray<Received>) => void): Take<void> {
-    return this.#read(() => keep(this.#takeAll()))
+    return this.#read("InPieces", () => keep(this.#takeAll()))
   }
 
   #takeAll(): ReadonlyArray<Received> {
@@ -75,11 +74,8 @@ export class Inbox {
     return all
   }
 
-  #unlessInPieces<A>(take: Take<A>): Take<A> {
-    return Effect.suspend(() => (this.#isInPieces ? inPieces : take))
-  }
-
-  #read<A>(take: () => A): Take<A> {
+  // What there is is looked for in the callback: a fiber may yield before that, and would wait for what has come.
+  #read<A>(how: "Whole" | "InPieces", take: () => A): Take<A> {
     const taking = (): A => {
       const taken = take()
       if (this.isEmpty) {
@@ -89,14 +85,16 @@ export class Inbox {
       }
       return taken
     }
-    const waiting: Take<A> = Effect.callback((resume) => {
+    return Effect.callback((resume) => {
+      if (how === "Whole" && this.#isInPieces) return resume(inPieces)
+      if (!this.isEmpty) return resume(Effect.succeed(taking()))
+      if (this.#end !== undefined) return resume(this.#end)
       const reader: Reader = (end) => resume(end ?? Effect.succeed(taking()))
       this.#readers.push(reader)
       return Effect.sync(() => {
         this.#readers = this.#readers.filter((other) => other !== reader)
       })
     })
-    return Effect.suspend(() => (this.isEmpty ? (this.#end ?? waiting) : Effect.succeed(taking())))
   }
 
   /** From now on pieces come: whoever reads whole messages is told so. */

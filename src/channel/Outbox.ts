@@ -40,6 +40,7 @@ export class Outbox {
   readonly #limit: number
   #backlog: ByteAccumulator | undefined
   #waiting: Array<Waiting> = []
+  #failure: (() => WebSocketError) | undefined
   #isFlushScheduled = false
 
   constructor(outgoing: OutgoingBytes, transport: Transport, limit: number) {
@@ -60,20 +61,27 @@ export class Outbox {
 
   /** Lets `write` put frames into the outgoing bytes: now, or in turn once it may and there is room. */
   send(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
-    const isBehind = this.#waiting.some((other) => other.sent === sent)
-    if (isBehind || this.isFull || !this.#mayGo(sent)) return this.#awaitTurn({ sent, write })
+    if (this.#mustWait(sent)) return this.#awaitTurn(sent, write)
     write()
     this.#scheduleFlush()
     return Effect.void
+  }
+
+  #mustWait(sent: Sent): boolean {
+    const isBehind = this.#waiting.length > 0 && this.#waiting.some((other) => other.sent === sent)
+    return isBehind || this.isFull || !this.#mayGo(sent)
   }
 
   #mayGo(sent: Sent): boolean {
     return sent === "Message" ? !this.isMessageOpen : sent === "Fragment" || !this.isFrameOpen
   }
 
-  #awaitTurn(frames: Omit<Waiting, "resume">): Effect.Effect<void, WebSocketError> {
+  #awaitTurn(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
     return Effect.callback<void, WebSocketError>((resume) => {
-      const waiting: Waiting = { ...frames, resume }
+      // The fiber may have yielded on its way here: what it is to wait for may have come.
+      if (this.#failure !== undefined) return resume(Effect.fail(this.#failure()))
+      if (!this.#mustWait(sent)) return resume(this.send(sent, write))
+      const waiting: Waiting = { sent, write, resume }
       this.#waiting.push(waiting)
       return Effect.sync(() => {
         this.#waiting = this.#waiting.filter((other) => other !== waiting)
@@ -124,8 +132,9 @@ export class Outbox {
     for (const part of this.#outgoing.take()) this.#backlog.append(part)
   }
 
-  /** Nothing more may be sent: everyone who waits is told. */
+  /** Nothing more may be sent: everyone who waits, or begins to, is told. */
   fail(error: () => WebSocketError): void {
+    this.#failure = error
     if (this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []

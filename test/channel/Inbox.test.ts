@@ -4,6 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Inbox } from "../../src/channel/Inbox.ts"
 import { EncodedText } from "../../src/message/Message.ts"
+import { settle } from "../support/apiSession.ts"
+import { fewestOperations, inStepsOf, inTurns } from "../support/steps.ts"
 
 const noop = (): void => {}
 
@@ -46,6 +48,28 @@ describe("Inbox", () => {
       inbox.deliver()
       assert.strictEqual(yield* Fiber.join(first), "a")
       assert.deepStrictEqual(yield* Fiber.join(second), ["b", "c"])
+    })
+  )
+
+  it.effect("whoever yields on the way to wait does not wait for what came meanwhile", () =>
+    Effect.gen(function* () {
+      for (let steps = fewestOperations; steps < 16; steps++) {
+        for (let turns = 0; turns < 5; turns++) {
+          const inbox = new Inbox(noop)
+          const reading = yield* Effect.forkChild(
+            inStepsOf(steps)(Effect.flip(Effect.all([inbox.pull, inbox.pull, inbox.pull])))
+          )
+          for (const message of ["a", "b"]) {
+            yield* inTurns(turns)
+            inbox.push(message)
+            inbox.deliver()
+          }
+          yield* settle
+          assert.isTrue(inbox.isEmpty, `steps of ${steps}, ${turns} turns`)
+          inbox.end(() => Cause.done())
+          assert.strictEqual((yield* Fiber.join(reading))._tag, "Done")
+        }
+      }
     })
   )
 

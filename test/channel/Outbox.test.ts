@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
 import { Outbox } from "../../src/channel/Outbox.ts"
+import { invalidCall } from "../../src/channel/WebSocketError.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
 import type { Transport } from "../../src/transport/Transport.ts"
 
@@ -56,6 +57,30 @@ describe("Outbox", () => {
         yield* Fiber.joinAll(sending)
         assert.deepStrictEqual(order, ["first", "second", "third"])
       })
+  )
+
+  it.effect.each(kinds)("whoever comes to wait after room has come, or the end, does not wait: %s", (kind) =>
+    Effect.gen(function* () {
+      const { release, transport } = holding()
+      const outgoing = new OutgoingBytes(new SlabPool())
+      const outbox = new Outbox(outgoing, transport, 10)
+      const order: Array<string> = []
+      const send = (name: string) => outbox.send(kind, () => void order.push(name))
+      outgoing.append(new Uint8Array(10))
+      outbox.flush()
+      // What a fiber that yields in between has in its hands.
+      const [early, first, late] = [send("early"), send("first"), send("late")]
+      const waiting = yield* Effect.forkChild(early, { startImmediately: true })
+      release()
+      outbox.flush()
+      yield* Fiber.join(waiting)
+      yield* first
+      assert.deepStrictEqual(order, ["early", "first"])
+      const error = invalidCall("over")
+      outbox.fail(() => error)
+      assert.strictEqual(yield* Effect.flip(late), error)
+      assert.deepStrictEqual(order, ["early", "first"])
+    })
   )
 
   it("keeps little more than the bytes that wait for a peer that does not read", () => {

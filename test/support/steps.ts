@@ -8,6 +8,10 @@ import * as Scheduler from "effect/Scheduler"
 
 const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
+/** Lets the event loop turn as often: once for each time that a fiber yields. */
+export const inTurns = (turns: number) =>
+  Effect.forEach(Array.from({ length: turns }), () => turn, { discard: true })
+
 /** The fewest operations after which a fiber can yield, and do something in between. */
 export const fewestOperations = 3
 
@@ -21,7 +25,7 @@ export const interruptedAfter = Effect.fnUntraced(function* <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ) {
   const fiber = yield* Effect.forkChild(inStepsOf(fewestOperations)(effect))
-  for (let i = 0; i < turns; i++) yield* turn
+  yield* inTurns(turns)
   const hasEnded = fiber.pollUnsafe() !== undefined
   yield* Fiber.interrupt(fiber)
   return hasEnded
