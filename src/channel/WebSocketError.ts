@@ -64,7 +64,10 @@ export class TransportFailure extends Schema.TaggedError<TransportFailure>()("Tr
   }
 }
 
-/** The application asked for what the protocol does not allow. Nothing was sent; the connection goes on. */
+/**
+ * The application asked for what the protocol does not allow. Nothing of that was sent, and the connection goes
+ * on, but where it was the rest of a message sent in fragments: what was begun is ended with the connection.
+ */
 export class InvalidCall extends Schema.TaggedError<InvalidCall>()("InvalidCall", {
   message: Schema.String
 }) {}
