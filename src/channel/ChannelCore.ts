@@ -22,7 +22,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Queue from "effect/Queue"
 import {
   type Codec,
   Connection,
@@ -33,6 +32,7 @@ import * as CloseCode from "../frame/CloseCode.ts"
 import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
+import { ControlQueues } from "./ControlQueues.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import { type Batch, Inbox, type Received } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
@@ -56,17 +56,13 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
   readonly maxReceiveBufferSize: number
 }
 
-/** Payloads of pings or pongs. */
-type ControlQueue = Queue.Queue<Uint8Array, Cause.Done>
-
-/** Pings and pongs that wait to be read; the oldest are dropped. */
-const controlCapacity = 16
-
 export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
   /** What the application sends. */
   readonly sender: Sender
+  /** The pings and pongs it has received. */
+  readonly controls = new ControlQueues()
   /** Called once the transport is gone, for who holds something for the connection. */
   onGone: (() => void) | undefined
 
@@ -79,10 +75,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
 
-  #pings: ControlQueue | undefined
-  #pongs: ControlQueue | undefined
-  // Of those who handle pings instead of the automatic pong.
-  #pingHandlers: ReadonlyArray<ControlQueue> = []
   #isPaused = false
   #timer: Fiber.Fiber<void> | undefined
   #timerKind: TimeoutKind | undefined
@@ -222,46 +214,17 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
-    if (this.#pingHandlers.length === 0) this.sender.answerPing(payload)
-    for (const pings of [...this.#pingHandlers, this.pings]) {
-      Queue.offerUnsafe(pings, new Uint8Array(payload))
-    }
+    if (!this.controls.isHandlingPings) this.sender.answerPing(payload)
+    this.controls.onPing(payload)
   }
 
   onPong(payload: Uint8Array): void {
     this.#heartbeat?.onPong(payload)
-    Queue.offerUnsafe(this.pongs, new Uint8Array(payload))
+    this.controls.onPong(payload)
   }
 
   onClosing(): void {
     this.#inbox.deliver()
-  }
-
-  get pings(): ControlQueue {
-    this.#pings ??= this.#controlQueue()
-    return this.#pings
-  }
-
-  get pongs(): ControlQueue {
-    this.#pongs ??= this.#controlQueue()
-    return this.#pongs
-  }
-
-  /** Pings from now on, instead of the automatic pong, until they are released. */
-  takePings(): ControlQueue {
-    const pings = this.#controlQueue()
-    this.#pingHandlers = [...this.#pingHandlers, pings]
-    return pings
-  }
-
-  releasePings(pings: ControlQueue): void {
-    this.#pingHandlers = this.#pingHandlers.filter((other) => other !== pings)
-  }
-
-  #controlQueue(): ControlQueue {
-    const queue = Effect.runSync(Queue.sliding<Uint8Array, Cause.Done>(controlCapacity))
-    if (!this.#connection.isReceiving) Queue.endUnsafe(queue)
-    return queue
   }
 
   // ---- receiving ----------------------------------------------------------
@@ -445,9 +408,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** Nothing more will be received or sent: everyone who waits is told. */
   #settle(): void {
     this.#outbox.fail(() => this.error)
-    for (const queue of [this.#pings, this.#pongs, ...this.#pingHandlers]) {
-      if (queue !== undefined) Queue.endUnsafe(queue)
-    }
+    this.controls.end()
     this.#inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
   }
 

@@ -203,12 +203,12 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
       core.sender.sendFragmented(isBinary, (writer) => Stream.runForEach(payload, writer.send)),
     sendPing: (payload = noBytes) => core.sender.sendPing(payload),
     sendPong: (payload = noBytes) => core.sender.sendPong(payload),
-    pings: Stream.suspend(() => Stream.fromQueue(core.pings)),
-    pongs: Stream.suspend(() => Stream.fromQueue(core.pongs)),
+    pings: Stream.suspend(() => Stream.fromQueue(core.controls.pings)),
+    pongs: Stream.suspend(() => Stream.fromQueue(core.controls.pongs)),
     onPing: (handler) =>
       Effect.acquireRelease(
-        Effect.sync(() => core.takePings()),
-        (pings) => Effect.sync(() => core.releasePings(pings))
+        Effect.sync(() => core.controls.takePings()),
+        (pings) => Effect.sync(() => core.controls.releasePings(pings))
       ).pipe(
         Effect.flatMap((pings) =>
           Stream.fromQueue(pings).pipe(
@@ -220,7 +220,7 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
         Effect.asVoid
       ),
     onPong: (handler) =>
-      Stream.suspend(() => Stream.fromQueue(core.pongs)).pipe(
+      Stream.suspend(() => Stream.fromQueue(core.controls.pongs)).pipe(
         Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
         Effect.catchCause(closeOnDefect),
         Effect.forkScoped,
