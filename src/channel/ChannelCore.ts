@@ -84,6 +84,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #failure: WebSocketError | undefined
   #closedByMe = false
   #droppedByMe = false
+  // The peer ended the transport before the closing handshake was through.
+  #endedByPeer = false
   #timeout: CloseFacts["timeout"]
   #heartbeat: Heartbeat | undefined
   #heartbeatFiber: Fiber.Fiber<void> | undefined
@@ -165,7 +167,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   get #uncleanReason(): string {
     if (this.#connection.violation !== undefined || this.#failure !== undefined) return this.error.message
-    return `${this.#droppedByMe ? "this end" : "the peer"} ended the transport without a closing handshake`
+    const isByMe = this.#droppedByMe && !this.#endedByPeer
+    return `${isByMe ? "this end" : "the peer"} ended the transport without a closing handshake`
   }
 
   // ---- transport ----------------------------------------------------------
@@ -183,6 +186,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     // Without both Close frames this is a lost connection (RFC 6455 section 7.1.5):
     // nothing more can come, so this side ends too.
     if (this.#connection.isReceiving) {
+      this.#endedByPeer = true
       this.#connection.transportClosed()
       this.#settle()
     }

@@ -1,13 +1,16 @@
 /**
- * A peer's end that comes while a transport is paused: Node tells it at once when no bytes are unread.
+ * A peer that ends its side of the transport while the other one still goes on.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import type { CloseEvent } from "effect-websocket"
 import { NodeWebSocketServer } from "effect-websocket/node"
 import { anyPort, makeClient, portOf, rawTcp, serve, urlOf } from "../support/node.ts"
 import { requestHead } from "../support/RawPeer.ts"
 
+// Node tells the end of a paused transport at once when no bytes are unread.
 describe("a client that ends its side while onConnect decides", () => {
   it.effect("has an open connection that is over, and the server ends it too", () =>
     Effect.gen(function* () {
@@ -38,6 +41,37 @@ describe("a client that ends its side while onConnect decides", () => {
       assert.isFalse(yield* Deferred.await(closed))
       yield* peer.until(() => peer.ended)
       assert.match(peer.text, /^HTTP\/1\.1 101 /)
+    })
+  )
+})
+
+describe("a client that ends its side and reads nothing", () => {
+  it.effect("is dropped in the end, and is who ended the transport", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<void>()
+      const closed = yield* Deferred.make<CloseEvent.CloseFacts>()
+      const server = yield* serve(NodeWebSocketServer.layer(anyPort), {
+        onOpen: (channel) =>
+          Effect.gen(function* () {
+            yield* channel.send(new Uint8Array(32 * 1024 * 1024))
+            yield* Effect.flip(channel.receive)
+            yield* Deferred.succeed(ended, undefined)
+            yield* channel.closed
+            yield* Deferred.succeed(closed, yield* channel.closeFacts)
+          })
+      })
+      const peer = yield* rawTcp(portOf(server.address))
+      peer.socket.pause()
+      peer.send(requestHead())
+      peer.socket.end()
+      yield* Deferred.await(ended)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* Deferred.await(closed), {
+        wasClean: false,
+        wasNotCleanReason: "the peer ended the transport without a closing handshake",
+        droppedByMe: true,
+        timeout: "transportEnd"
+      })
     })
   )
 })
