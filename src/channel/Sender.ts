@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
 import * as Utf8 from "../bytes/Utf8.ts"
 import type { Connection } from "../connection/Connection.ts"
+import * as CloseCode from "../frame/CloseCode.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import { type OutgoingMessage, type Payload, toBytes } from "../message/Message.ts"
 import { PreparedMessage } from "../message/PreparedMessage.ts"
@@ -42,7 +43,6 @@ interface Engine {
 }
 
 const noBytes = new Uint8Array(0)
-const unexpectedCondition = 1011
 
 export class Sender {
   readonly #connection: Connection
@@ -227,7 +227,7 @@ export class Sender {
       // Nothing can follow half a frame.
       Effect.onError(() =>
         Effect.sync(() => {
-          if (missing > 0) this.#engine.closeUnsafe(unexpectedCondition, "")
+          if (missing > 0) this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
         })
       )
     )
@@ -269,7 +269,7 @@ export class Sender {
       this.#outbox.flush()
     } else {
       // A message that was begun can only be ended by ending the connection.
-      this.#engine.closeUnsafe(unexpectedCondition, "")
+      this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
     }
     return (isSuccess ? problem : undefined) ?? Effect.void
   }

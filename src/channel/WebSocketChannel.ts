@@ -11,6 +11,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as CloseCode from "../frame/CloseCode.ts"
 import * as Violation from "../frame/Violation.ts"
 import type { ConnectionRequest, ConnectionResponse } from "../handshake/ConnectionRequest.ts"
 import {
@@ -154,7 +155,6 @@ export class WebSocketChannel extends Context.Service<WebSocketChannel, Channel>
 ) {}
 
 const noBytes = new Uint8Array(0)
-const unexpectedCondition = 1011
 
 /** A text that came as bytes and is too long for a string fails the connection, as it would have on its way in. */
 const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
@@ -187,7 +187,7 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
     Cause.hasDies(cause)
       ? Effect.andThen(
           Effect.logError("a handler died", cause),
-          Effect.sync(() => core.closeUnsafe(unexpectedCondition, ""))
+          Effect.sync(() => core.closeUnsafe(CloseCode.unexpectedCondition, ""))
         )
       : Effect.failCause(cause)
   return {
@@ -284,7 +284,7 @@ export const handle =
         ),
         Effect.exit
       )
-      if (Exit.isFailure(served)) yield* Effect.ignore(channel.close(unexpectedCondition))
+      if (Exit.isFailure(served)) yield* Effect.ignore(channel.close(CloseCode.unexpectedCondition))
       const { code, reason, wasClean } = yield* channel.closed
       if (onClose !== undefined) yield* onClose(wasClean, code, reason)
       return yield* served

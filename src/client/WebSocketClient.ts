@@ -15,6 +15,7 @@ import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
+import * as CloseCode from "../frame/CloseCode.ts"
 import { parseUrl, withoutUserInformation } from "../handshake/WebSocketUrl.ts"
 import { detailsOf, TransportClient } from "../transport/Transport.ts"
 import * as ClientHandshake from "./ClientHandshake.ts"
@@ -112,13 +113,15 @@ export const make = Effect.fnUntraced(function* (
     const { core, response } = opened
     yield* Effect.addFinalizer((exit) =>
       core
-        .close(Exit.isSuccess(exit) ? 1000 : 1001, "")
+        .close(Exit.isSuccess(exit) ? CloseCode.normalClosure : CloseCode.goingAway, "")
         .pipe(Effect.timeoutOption(longestTransportEnd), Effect.ignore)
     )
     if (onConnect !== undefined) {
       // The finalizer waits for the end of a closing handshake that is started here.
       const end = (cause: Cause.Cause<unknown>) =>
-        Effect.sync(() => (Cause.hasFails(cause) ? core.closeUnsafe(1000, "") : core.abort()))
+        Effect.sync(() =>
+          Cause.hasFails(cause) ? core.closeUnsafe(CloseCode.normalClosure, "") : core.abort()
+        )
       yield* Effect.onError(Session.ask(onConnect(response)), end)
     }
     return opened

@@ -52,6 +52,12 @@ export const info = (code: number): CloseCodeInfo => {
 /** Whether an endpoint may send `code`. */
 export const isSendable = (code: number): boolean => info(code).sendable
 
+/** The connection has served its purpose. */
+export const normalClosure = 1000
+/** This end goes away. */
+export const goingAway = 1001
+/** What the application does with the connection failed. */
+export const unexpectedCondition = 1011
 /** Reported, never sent: the Close frame had no status code. */
 export const noStatusReceived = 1005
 /** Reported, never sent: the connection ended without a Close frame. */

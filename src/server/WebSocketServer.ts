@@ -18,6 +18,7 @@ import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
+import * as CloseCode from "../frame/CloseCode.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import {
   type AcceptedTransport,
@@ -111,8 +112,6 @@ interface Served {
   core: ChannelCore | undefined
 }
 
-const goingAway = 1001
-const unexpectedCondition = 1011
 const defaultDrainLimit = Duration.seconds(10)
 
 /** Runs the handler, then closes the connection. */
@@ -120,14 +119,14 @@ const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, spa
   Effect.suspend(() => onOpen(channel)).pipe(
     Effect.exit,
     Effect.flatMap((exit) => {
-      if (Exit.isSuccess(exit)) return core.close(1000, "")
+      if (Exit.isSuccess(exit)) return core.close(CloseCode.normalClosure, "")
       // The end of the connection is what most handlers fail with: no news.
       const error = Cause.squash(exit.cause)
       const expected = error instanceof WebSocketError && core.isClosing
       const log = expected
         ? Effect.logDebug("connection ended", exit.cause)
         : Effect.logError("onOpen failed", exit.cause)
-      return Effect.andThen(log, core.close(unexpectedCondition, ""))
+      return Effect.andThen(log, core.close(CloseCode.unexpectedCondition, ""))
     }),
     Effect.ignore,
     Effect.onInterrupt(() => Effect.sync(() => core.abort())),
@@ -170,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
       })
       if (opened === undefined || opened instanceof Uint8Array) return opened
       served.core = opened.core
-      if (isDraining) opened.core.closeUnsafe(goingAway, "")
+      if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
       yield* runHandler(handlers.onOpen, opened)
       return undefined
     }).pipe(
@@ -206,7 +205,7 @@ export const make = Effect.fnUntraced(function* (
       // Who has not asked for anything yet is dropped, and is none of the connections that are counted.
       if (core === undefined && !isRequested) fiber.interruptUnsafe()
       else all.push(fiber)
-      core?.closeUnsafe(goingAway, "")
+      core?.closeUnsafe(CloseCode.goingAway, "")
     }
     const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit)
     if (Option.isSome(ended)) return { finished: all.length, dropped: 0 }
@@ -246,7 +245,7 @@ export const make = Effect.fnUntraced(function* (
               const { fiber, served } = start(context, handlers, accepted(transport, received))
               return Effect.onInterrupt(restore(Fiber.join(fiber)), () => {
                 if (served.core === undefined) fiber.interruptUnsafe()
-                else served.core.closeUnsafe(goingAway, "")
+                else served.core.closeUnsafe(CloseCode.goingAway, "")
                 return Fiber.await(fiber)
               })
             })
