@@ -193,7 +193,7 @@ export class Connection {
     this.remoteClose = content
     if (this.state === "Open") {
       const echo = this.#options.echoCloseCodeReason
-      if (!echo) this.#writeClose(1000, "")
+      if (!echo) this.#writeClose(CloseCode.normalClosure, "")
       else if (content.code === CloseCode.noStatusReceived) this.#writeClose(undefined, "")
       else this.#writeClose(content.code, content.reason)
     }
@@ -214,14 +214,9 @@ export class Connection {
 
   // ---- sending ------------------------------------------------------------
 
-  /** Octets that the fragment which was begun still lacks. */
-  get missing(): number {
-    return this.#codec.writer.missing
-  }
-
   /** A fragment is half sent: nothing but the rest of it may be sent. */
   get isInFrame(): boolean {
-    return this.missing > 0
+    return this.#codec.writer.missing > 0
   }
 
   /** Sends a whole text message; only while `Open`. */
@@ -271,24 +266,25 @@ export class Connection {
 
   /** Sends a fragment of the message that was begun. */
   sendFragment(payload: Uint8Array, isFinal: boolean): void {
-    this.#codec.writer.write(this.#nextFragment(payload.length), isFinal, payload)
+    this.#codec.writer.write(this.#nextFragment(), isFinal, payload)
+    this.#sentMessageOctets += payload.length
     if (isFinal) this.#sentMessages++
   }
 
   /** Sends the header of a fragment, not the last one, whose `length` octets `continueFragment` sends. */
   beginFragment(length: number): void {
-    this.#codec.writer.beginFrame(this.#nextFragment(length), length)
+    this.#codec.writer.beginFrame(this.#nextFragment(), length)
   }
 
   /** Sends the next octets of the fragment that was begun, at most those it lacks. */
   continueFragment(payload: Uint8Array): void {
     this.#codec.writer.continueFrame(payload)
+    this.#sentMessageOctets += payload.length
   }
 
-  #nextFragment(length: number): number {
+  #nextFragment(): number {
     const opcode = this.#fragmentOpcode
     this.#fragmentOpcode = Opcode.Continuation
-    this.#sentMessageOctets += length
     return opcode
   }
 

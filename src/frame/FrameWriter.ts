@@ -94,13 +94,14 @@ export class FrameWriter {
   beginFrame(opcode: number, length: number): void {
     this.#key = this.#nextKey()
     this.missing = length
-    this.#count(opcode, length)
+    this.frames++
     this.#writeHeader(opcode, length, this.#key, false)
   }
 
   /** The next octets of the frame that was begun, at most those it lacks. */
   continueFrame(payload: Uint8Array): void {
     this.missing -= payload.length
+    this.payloadOctets += payload.length
     this.#writePayload(payload, this.#key)
     if (this.#key !== undefined) this.#key = rotateKey(this.#key, payload.length)
   }

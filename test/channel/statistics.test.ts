@@ -60,6 +60,20 @@ describe.each(roles)("the statistics of a %s", (role) => {
     })
   )
 
+  it.effect("count of a frame that was not completed what was sent", () =>
+    Effect.gen(function* () {
+      const { channel } = yield* open(role)
+      const frame = Stream.make(hex("01"), hex("0203"))
+      yield* Effect.flip(
+        channel.sendFragmented({ isBinary: true }, (writer) => writer.sendFrame(1_000_000, frame))
+      )
+      yield* channel.closed
+      const { sent } = yield* channel.statistics
+      const wireOctets = 10 + (role === "client" ? 4 : 0) + 3
+      assert.deepStrictEqual(sent, { wireOctets, payloadOctets: 3, messageOctets: 3, frames: 1, messages: 0 })
+    })
+  )
+
   it.effect.each(["whole", "in pieces"])("count what is received: messages %s", (how) =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)
