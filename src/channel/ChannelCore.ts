@@ -320,6 +320,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     return this.#isPaused || this.sender.isPingHeld
   }
 
+  get takenAmount(): number {
+    return this.#connection.sent.wireOctets - this.bufferedAmount
+  }
+
   ping(payload: Uint8Array): void {
     this.sender.ping(payload)
   }

@@ -27,6 +27,10 @@ export interface Alive {
   readonly isClosing: boolean
   /** The application keeps the ping from going, or the pong from being seen. */
   readonly isHeld: boolean
+  /** Bytes that wait for the network to take them. */
+  readonly bufferedAmount: number
+  /** Bytes that it has taken. */
+  readonly takenAmount: number
   /** Sends a ping as soon as it may be sent, and then calls `onPingSent`. */
   ping(payload: Uint8Array): void
   /** The pong did not come in time. */
@@ -54,6 +58,8 @@ export class Heartbeat {
   #unanswered: Uint8Array | undefined
   // Since when a sign of life is waited for.
   #waitingSince: bigint | undefined
+  // What the network had taken when this was last looked at.
+  #taken = 0
   #sequence = 0
 
   constructor(alive: Alive, options: HeartbeatOptions, clock: Clock.Clock) {
@@ -109,7 +115,7 @@ export class Heartbeat {
   #step(): bigint | undefined {
     if (this.#alive.isClosing) return undefined
     const now = this.#now
-    if (this.#alive.isHeld) this.onResume()
+    if (this.#alive.isHeld || this.#isSlow) this.onResume()
     if (this.#waitingSince !== undefined && this.#timeout > 0n) {
       const left = this.#waitingSince + this.#timeout - now
       // A pong may come at any time, and the next ping an interval after it.
@@ -121,6 +127,14 @@ export class Heartbeat {
     if (left > 0n) return left
     this.#ping(now)
     return this.#timeout > 0n ? min(this.#timeout, this.#interval) : this.#interval
+  }
+
+  /** The peer takes what is sent, if slowly: what is before the ping, or its pong, may take longer than its time. */
+  get #isSlow(): boolean {
+    const { bufferedAmount, takenAmount } = this.#alive
+    const before = this.#taken
+    this.#taken = takenAmount
+    return bufferedAmount > 0 && takenAmount > before
   }
 
   #ping(now: bigint): void {

@@ -296,6 +296,35 @@ describe.each(roles)("what holds up the pings and pongs of a %s", (role) => {
     })
   )
 
+  it.effect("a peer that reads slowly stays, as long as it reads", () =>
+    Effect.gen(function* () {
+      const options = {
+        autoPingInterval: "10 seconds",
+        autoPingTimeout: "5 seconds",
+        maxSendBufferSize: 1000
+      }
+      const { channel, peerEnd } = yield* open(role, options, { network: { capacity: 100, chunkSize: 100 } })
+      peerEnd.pause()
+      // One chunk at a time.
+      const nothing = () => {}
+      peerEnd.listen({ onData: () => peerEnd.pause(), onEnd: nothing, onDrain: nothing, onClose: nothing })
+      yield* Effect.forkChild(
+        Effect.forEach(Array.from({ length: 100 }), () => channel.send(new Uint8Array(100)))
+      )
+      const ended = yield* Effect.forkChild(channel.closed)
+      for (let second = 0; second < 60; second++) {
+        peerEnd.resume()
+        yield* settle
+        yield* TestClock.adjust("1 second")
+      }
+      assert.isAbove(yield* channel.bufferedAmount, 0)
+      assert.isUndefined(ended.pollUnsafe())
+      yield* TestClock.adjust("20 seconds")
+      yield* settle
+      assert.strictEqual((yield* channel.closeFacts).timeout, "autoPing")
+    })
+  )
+
   it.effect("a peer that does not read is dropped, though the ping cannot even be sent", () =>
     Effect.gen(function* () {
       const session = yield* open(role, { ...strict, maxSendBufferSize: 10 }, { network: { capacity: 10 } })
