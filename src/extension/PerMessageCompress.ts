@@ -1,0 +1,64 @@
+/**
+ * Per-message compression extensions (RFC 7692 section 5) in general: the values
+ * that a negotiation goes through, and what an extension is made of. The names are
+ * Autobahn's.
+ */
+import type * as Result from "effect/Result"
+import type { ExtensionParameter } from "./ExtensionHeader.ts"
+import type { MessageCompressor, MessageDecompressor } from "./MessageCodec.ts"
+
+/** What a client offers. */
+export interface PerMessageCompressOffer {
+  /** The extension's name, `permessage-deflate` for example. */
+  readonly extensionName: string
+  /** As it stands in the request's Sec-WebSocket-Extensions. */
+  readonly extensionString: string
+}
+
+/** How a server accepts an offer. */
+export interface PerMessageCompressOfferAccept {
+  readonly offer: PerMessageCompressOffer
+  /** As it stands in the response's Sec-WebSocket-Extensions. */
+  readonly extensionString: string
+}
+
+/** What a server has answered to a client's offers. */
+export interface PerMessageCompressResponse {
+  readonly extensionName: string
+}
+
+/** How a client accepts a server's answer. */
+export interface PerMessageCompressResponseAccept {
+  readonly response: PerMessageCompressResponse
+}
+
+/** What was negotiated, and works on the messages of one connection. */
+export interface PerMessageCompress {
+  readonly extensionName: string
+  readonly compressor: MessageCompressor
+  readonly decompressor: MessageDecompressor
+}
+
+/**
+ * A per-message compression extension. Failures are sentences that quote nothing of
+ * what the peer sent.
+ */
+export interface CompressionExtension {
+  readonly name: string
+  /** Reads an offer's parameters. An offer that cannot be read is declined. */
+  readonly parseOffer: (
+    parameters: ReadonlyArray<ExtensionParameter>
+  ) => Result.Result<PerMessageCompressOffer, string>
+  /** Reads a response's parameters. One that cannot be read fails the opening handshake. */
+  readonly parseResponse: (
+    parameters: ReadonlyArray<ExtensionParameter>
+  ) => Result.Result<PerMessageCompressResponse, string>
+  /** A server's codec of a connection. Fails when the accept is none of this extension. */
+  readonly fromOfferAccept: (
+    accept: PerMessageCompressOfferAccept
+  ) => Result.Result<PerMessageCompress, string>
+  /** A client's codec of a connection. Fails when the accept is none of this extension. */
+  readonly fromResponseAccept: (
+    accept: PerMessageCompressResponseAccept
+  ) => Result.Result<PerMessageCompress, string>
+}
