@@ -76,6 +76,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #outbox: Outbox
 
   #isPaused = false
+  // Chunks that came in spite of the pause.
+  #held: Array<Uint8Array> = []
   #timer: Fiber.Fiber<void> | undefined
   #timerKind: TimeoutKind | undefined
   // This end of the transport is ending, or gone.
@@ -174,9 +176,31 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   // ---- transport ----------------------------------------------------------
 
   onData(chunk: Uint8Array): void {
-    this.#outbox.isInTurn = true
     this.#heartbeat?.onData()
-    this.#connection.receive(chunk)
+    if (this.#isBusy) this.#held.push(chunk)
+    else this.#takeTurn(() => this.#connection.receive(chunk))
+  }
+
+  onReady(): void {
+    this.#takeTurn(() => {
+      this.#connection.goOn()
+      while (this.#held.length > 0 && !this.#isBusy) this.#connection.receive(this.#held.shift()!)
+    })
+    if (!this.#mustPause) this.#resumeReading()
+  }
+
+  /** What comes must wait until a message is decompressed. */
+  get #isBusy(): boolean {
+    return this.#connection.isBusy && this.#connection.isReceiving
+  }
+
+  get #mustPause(): boolean {
+    return this.#isBusy || this.#inbox.size >= this.#options.maxReceiveBufferSize
+  }
+
+  #takeTurn(receive: () => void): void {
+    this.#outbox.isInTurn = true
+    receive()
     this.#inbox.deliver()
     this.#outbox.isInTurn = false
     this.#afterTurn()
@@ -206,6 +230,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
       this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
     }
     this.#connection.transportClosed()
+    this.#held = []
     this.#settle()
     Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
     this.onGone?.()
@@ -273,7 +298,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   #resumeReading(): void {
-    if (!this.#isPaused) return
+    if (!this.#isPaused || this.#isBusy) return
     this.#isPaused = false
     this.#heartbeat?.onResume()
     this.transport.resume()
@@ -347,7 +372,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     const { mustDrop, state } = this.#connection
     if (state === "Open") {
       this.#flushTurn()
-      if (this.#inbox.size >= this.#options.maxReceiveBufferSize) this.#pauseReading()
+      if (this.#mustPause) this.#pauseReading()
       return
     }
     // From the closing handshake on, nothing holds back the reading.

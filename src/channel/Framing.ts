@@ -5,7 +5,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { OutgoingBytes, SlabPool } from "../bytes/OutgoingBytes.ts"
+import { Compression as ConnectionCompression } from "../connection/Compression.ts"
 import type { Codec } from "../connection/Connection.ts"
+import { Decompression } from "../connection/Decompression.ts"
+import type { PerMessageCompress } from "../extension/PerMessageCompress.ts"
 import { FrameDecoder, type FrameDecoderOptions } from "../frame/FrameDecoder.ts"
 import { FrameWriter } from "../frame/FrameWriter.ts"
 import { MessageAssembler, type MessageAssemblerOptions } from "../message/MessageAssembler.ts"
@@ -14,6 +17,8 @@ import { WebSocketCrypto } from "./WebSocketCrypto.ts"
 export interface FramingOptions extends FrameDecoderOptions, MessageAssemblerOptions {
   /** Whether outgoing frames are masked (RFC 6455 section 5.1: a client's are). */
   readonly maskOutgoing: boolean
+  /** The per-message compression that is spoken. */
+  readonly compress: PerMessageCompress | undefined
 }
 
 /** Makes the codec of a connection: a plain synchronous object, resolved once. */
@@ -33,9 +38,13 @@ export const layer: Layer.Layer<Framing, never, WebSocketCrypto> = Layer.effect(
     return Framing.of({
       make: (options) => {
         const outgoing = new OutgoingBytes(pool)
+        const assembler = new MessageAssembler(options)
+        const { compress } = options
         return {
           decoder: new FrameDecoder(options),
-          assembler: new MessageAssembler(options),
+          assembler,
+          compression: compress && new ConnectionCompression(compress.compressor, compress.threshold),
+          decompression: compress && new Decompression(compress.decompressor, assembler.limit),
           outgoing,
           writer: new FrameWriter(outgoing, {
             nextMaskingKey: options.maskOutgoing ? maskingKey : undefined,

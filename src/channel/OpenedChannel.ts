@@ -4,7 +4,6 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Span } from "effect/Tracer"
-import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { detailsOf, type Transport } from "../transport/Transport.ts"
 import { ChannelCore } from "./ChannelCore.ts"
 import type { NegotiatedExtensions } from "./Compression.ts"
@@ -57,7 +56,8 @@ export const start = Effect.fnUntraced(function* ({
     ...options,
     masking,
     maskOutgoing,
-    allowedReservedBits: negotiated.reservedBits
+    allowedReservedBits: negotiated.reservedBits,
+    compress: negotiated.compress
   })
   const context = yield* Effect.context<Timeouts>()
   const core = new ChannelCore({
@@ -71,7 +71,7 @@ export const start = Effect.fnUntraced(function* ({
   })
   const channelFacts: WebSocketChannel.ChannelFacts = {
     ...facts,
-    extensions: negotiated.extensions.map(ExtensionHeader.format),
+    extensions: negotiated.extensions,
     peer: transport.peer,
     local: transport.local,
     tls: transport.tls,

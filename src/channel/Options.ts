@@ -73,6 +73,14 @@ export const timeLimit = (fallback: Duration.Duration) =>
     'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
   )
 
+/** A function, or nothing. */
+export const callback = <F>(allowed: string) =>
+  option(
+    Schema.UndefinedOr(Schema.declare((value): value is F => typeof value === "function")),
+    undefined,
+    allowed
+  )
+
 /** A number of bytes within bounds. */
 export const sizeWithin = (minimum: number, maximum: number, fallback: number) =>
   option(

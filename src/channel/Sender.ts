@@ -25,12 +25,20 @@ export interface MessageWriter {
    * Sends a fragment of `length` bytes that come one after the other (Autobahn's
    * `beginMessageFrame`, `sendMessageFrameData`). Until they are all there nothing
    * else can be sent, not even a Close frame: when they do not all come, the
-   * transport is dropped.
+   * transport is dropped. In a compressed message each piece is a frame of its own.
    */
   readonly sendFrame: <E, R>(
     length: number,
     payload: Stream.Stream<Uint8Array, E, R>
   ) => Effect.Effect<void, WebSocketError | E, R>
+}
+
+/** What must be known of a message before its first fragment. */
+export interface FragmentedOptions {
+  /** Binary, or text in UTF-8. */
+  readonly isBinary: boolean
+  /** Never compress this message, where compression is negotiated. Default: `false`. */
+  readonly skipCompress?: boolean | undefined
 }
 
 /** The channel's engine, as far as sending needs it. */
@@ -59,23 +67,40 @@ export class Sender {
 
   send(message: Payload | OutgoingMessage | PreparedMessage): Effect.Effect<void, WebSocketError> {
     return Effect.suspend(() => {
-      if (typeof message === "string") return this.#write("Message", () => this.#connection.sendText(message))
-      if (ArrayBuffer.isView(message)) {
-        const bytes = toBytes(message)
-        return this.#write("Message", () => this.#connection.sendBytes(Opcode.Binary, bytes))
-      }
+      if (typeof message === "string") return this.#sendText(message, false)
+      if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false)
       if (message instanceof PreparedMessage) {
         return this.#write("Message", () => this.#connection.sendPrepared(message))
       }
-      const { payload } = message
+      const { payload, skipCompress = false } = message
       const isBinary = message.isBinary ?? typeof payload !== "string"
       if (typeof payload === "string") {
-        return isBinary ? this.send(Utf8.encode(payload)) : this.send(payload)
+        return isBinary
+          ? this.#sendBytes(Opcode.Binary, Utf8.encode(payload), skipCompress)
+          : this.#sendText(payload, skipCompress)
       }
-      if (isBinary) return this.send(payload)
       const bytes = toBytes(payload)
-      if (!Utf8.isValid(bytes)) return notUtf8
-      return this.#write("Message", () => this.#connection.sendBytes(Opcode.Text, bytes))
+      if (isBinary) return this.#sendBytes(Opcode.Binary, bytes, skipCompress)
+      return Utf8.isValid(bytes) ? this.#sendBytes(Opcode.Text, bytes, skipCompress) : notUtf8
+    })
+  }
+
+  #sendText(text: string, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
+    return this.#connection.isCompressing && !skipCompress
+      ? this.#sendBytes(Opcode.Text, Utf8.encode(text), false)
+      : this.#write("Message", () => this.#connection.sendText(text))
+  }
+
+  #sendBytes(opcode: number, bytes: Uint8Array, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
+    if (skipCompress || !this.#connection.compresses(bytes.length)) {
+      return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes))
+    }
+    return this.#writeLater("Message", (written) => {
+      this.#outbox.isMessageOpen = true
+      this.#connection.sendCompressed(opcode, bytes, () => {
+        this.#outbox.isMessageOpen = false
+        written()
+      })
     })
   }
 
@@ -151,11 +176,38 @@ export class Sender {
       : Effect.fail(this.#engine.error)
   }
 
+  /**
+   * As `#write`, for what is not written before `written` is called: within the call,
+   * or later. Interrupted then, it is written all the same.
+   */
+  #writeLater(sent: Sent, write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
+    return Effect.suspend(() => {
+      let isWritten = false
+      let isWithin = true
+      let onWritten = () => {}
+      const begin = this.#write(sent, () => {
+        write(() => {
+          isWritten = true
+          if (!isWithin) this.#outbox.flush()
+          onWritten()
+        })
+        isWithin = false
+      })
+      const rest = Effect.callback<void, WebSocketError>((resume) => {
+        onWritten = () =>
+          resume(this.#connection.state === "Open" ? Effect.void : Effect.fail(this.#engine.error))
+        // The fiber may have yielded on its way here.
+        if (isWritten) onWritten()
+      })
+      return Effect.flatMap(begin, () => (isWritten ? Effect.void : rest))
+    })
+  }
+
   // ---- a message in fragments ---------------------------------------------
 
   /** Sends what `write` sends as one message, which is complete when it succeeds. */
   sendFragmented<A, E, R>(
-    isBinary: boolean,
+    { isBinary, skipCompress = false }: FragmentedOptions,
     write: (writer: MessageWriter) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, WebSocketError | E, R> {
     return Effect.suspend(() => {
@@ -165,7 +217,7 @@ export class Sender {
         this.#write("Message", () => {
           fragments.isOpen = true
           this.#outbox.isMessageOpen = true
-          this.#connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text)
+          this.#connection.beginMessage(isBinary ? Opcode.Binary : Opcode.Text, !skipCompress)
         })
       )
       return Effect.onExit(
@@ -183,7 +235,7 @@ export class Sender {
           return this.#writeFragment(
             fragments,
             () => this.#checkNext(fragments, bytes),
-            () => this.#connection.sendFragment(bytes, false)
+            (written) => this.#connection.sendFragment(bytes, false, written)
           )
         }),
       sendFrame: (length, payload) => Effect.suspend(() => this.#sendFrame(fragments, length, payload))
@@ -204,21 +256,24 @@ export class Sender {
     const begin = this.#writeFragment(
       fragments,
       () => this.#checkNext(fragments, noBytes),
-      () => {
+      (written) => {
         missing = length
-        connection.beginFragment(length)
+        if (!connection.isFragmentCompressed) connection.beginFragment(length)
         this.#outbox.isFrameOpen = connection.isInFrame
+        written()
       }
     )
     const goOn = (bytes: Uint8Array) =>
       this.#writeFragment(
         fragments,
         () => (bytes.length > missing ? frameTooLong : fragments.check(bytes)),
-        () => {
+        (written) => {
           missing -= bytes.length
+          if (connection.isFragmentCompressed) return connection.sendFragment(bytes, false, written)
           connection.continueFragment(bytes)
           this.#outbox.isFrameOpen = connection.isInFrame
           this.sendPending()
+          written()
         }
       )
     return begin.pipe(
@@ -242,17 +297,17 @@ export class Sender {
   #writeFragment(
     fragments: Fragments,
     check: () => Failure | undefined,
-    write: () => void
+    write: (written: () => void) => void
   ): Effect.Effect<void, WebSocketError> {
     return Effect.suspend(() => {
       let problem: Failure | undefined
-      const written = this.#write("Fragment", () => {
+      const sent = this.#writeLater("Fragment", (written) => {
         problem = check()
-        if (problem !== undefined) return
+        if (problem !== undefined) return written()
         fragments.isStarted = true
-        write()
+        write(written)
       })
-      return Effect.flatMap(written, () => problem ?? Effect.void)
+      return Effect.flatMap(sent, () => problem ?? Effect.void)
     })
   }
 
@@ -262,14 +317,20 @@ export class Sender {
     const isSuccess = Exit.isSuccess(exit)
     if (state !== "Open") return isSuccess ? Effect.fail(this.#engine.error) : Effect.void
     const problem = isInFrame ? frameTooShort : fragments.isComplete ? undefined : notUtf8
-    const isComplete = isSuccess && problem === undefined
-    if (isComplete || !fragments.isStarted) {
-      if (isComplete) this.#connection.sendFragment(noBytes, true)
-      this.#outbox.isMessageOpen = false
-      this.#outbox.flush()
-    } else {
+    if (isSuccess && problem === undefined) {
+      return this.#writeLater("Fragment", (written) =>
+        this.#connection.sendFragment(noBytes, true, () => {
+          this.#outbox.isMessageOpen = false
+          written()
+        })
+      )
+    }
+    if (fragments.isStarted) {
       // A message that was begun can only be ended by ending the connection.
       this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
+    } else {
+      this.#outbox.isMessageOpen = false
+      this.#outbox.flush()
     }
     return (isSuccess ? problem : undefined) ?? Effect.void
   }

@@ -26,12 +26,12 @@ import type { PreparedMessage } from "../message/PreparedMessage.ts"
 import type { TlsFacts, TransportDetails } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
-import type { MessageWriter } from "./Sender.ts"
+import type { FragmentedOptions, MessageWriter } from "./Sender.ts"
 import type { Statistics } from "./Statistics.ts"
 import * as StreamedMessages from "./StreamedMessages.ts"
 import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 
-export type { MessageWriter } from "./Sender.ts"
+export type { FragmentedOptions, MessageWriter } from "./Sender.ts"
 export type { StreamedMessage } from "./StreamedMessages.ts"
 
 /** What was agreed in the opening handshake, and with whom. */
@@ -143,12 +143,6 @@ export interface Channel extends ChannelFacts {
   readonly closeFacts: Effect.Effect<CloseFacts>
 }
 
-/** What must be known of a message before its first fragment. */
-export interface FragmentedOptions {
-  /** Binary, or text in UTF-8. */
-  readonly isBinary: boolean
-}
-
 /** The connection that a handler serves. */
 export class WebSocketChannel extends Context.Service<WebSocketChannel, Channel>()(
   "effect-websocket/channel/WebSocketChannel"
@@ -198,9 +192,9 @@ export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
     incoming: Stream.fromPull(Effect.succeed(pullBytes)),
     streamed: StreamedMessages.make(core),
     send: (message) => core.sender.send(message),
-    sendFragmented: ({ isBinary }, write) => core.sender.sendFragmented(isBinary, write),
-    sendStream: (payload, { isBinary }) =>
-      core.sender.sendFragmented(isBinary, (writer) => Stream.runForEach(payload, writer.send)),
+    sendFragmented: (options, write) => core.sender.sendFragmented(options, write),
+    sendStream: (payload, options) =>
+      core.sender.sendFragmented(options, (writer) => Stream.runForEach(payload, writer.send)),
     sendPing: (payload = noBytes) => core.sender.sendPing(payload),
     sendPong: (payload = noBytes) => core.sender.sendPong(payload),
     pings: Stream.suspend(() => Stream.fromQueue(core.controls.pings)),

@@ -42,14 +42,14 @@ export const makeRequest = Effect.fnUntraced(function* (
   options: ClientOptions
 ): Effect.fn.Return<ClientRequest, InvalidRequest, Handshake | Compression> {
   const handshake = yield* Handshake
-  const { offers } = yield* Compression
+  const compression = yield* Compression
   const key = handshake.makeKey()
   const version = protocolVersion(options.version)
   const request = handshake.request({
     ...parameters,
     key,
     version,
-    extensions: ExtensionHeader.formatAll(offers),
+    extensions: ExtensionHeader.join(compression.offer(options.perMessageCompressionOffers)),
     userAgent: userAgentOf(parameters)
   })
   if (Result.isFailure(request)) return yield* new InvalidRequest({ message: request.failure })
@@ -74,7 +74,11 @@ export const perform = Effect.fnUntraced(function* (
   const handshake = yield* Handshake
   const checked = handshake.checkResponse(head, request)
   if (Result.isFailure(checked)) return yield* new InvalidResponse({ message: checked.failure })
-  const negotiated = (yield* Compression).acceptResponse(checked.success.extensions)
+  const negotiated = (yield* Compression).acceptResponse(
+    checked.success.extensions,
+    options.perMessageCompressionOffers,
+    options.perMessageCompressionAccept
+  )
   if (Result.isFailure(negotiated)) return yield* new InvalidResponse({ message: negotiated.failure })
 
   const { subprotocol } = checked.success
@@ -83,7 +87,7 @@ export const perform = Effect.fnUntraced(function* (
     headers: fromLines(head.headers),
     version: request.version,
     protocol: subprotocol,
-    extensions: negotiated.success.extensions.map(ExtensionHeader.format)
+    extensions: negotiated.success.extensions
   }
   const opened = yield* OpenedChannel.start({
     role: "client",

@@ -2,9 +2,12 @@
  * The options of a client, with Autobahn's defaults.
  */
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { AcceptResponse } from "../channel/Compression.ts"
 import * as Options from "../channel/Options.ts"
+import type { PerMessageCompressOffer } from "../extension/PerMessageCompress.ts"
 
 /** The options of a client; a test can read each default here. */
 export const ClientOptions = Schema.Struct({
@@ -16,6 +19,21 @@ export const ClientOptions = Schema.Struct({
   version: Options.oneOf([10, 11, 12, 13, 14, 15, 16, 17, 18], 18),
   /** Accept masked frames from a server; `false`: they fail the connection with 1002. Default: `false`. */
   acceptMaskedServerFrames: Options.flag(false),
+  /** Offers of per-message compression, most wanted first. Default: none. */
+  perMessageCompressionOffers: Options.option(
+    Schema.Array(
+      Schema.declare(
+        (value): value is PerMessageCompressOffer =>
+          Predicate.hasProperty(value, "extensionName") && Predicate.hasProperty(value, "extensionString")
+      )
+    ),
+    [],
+    "a list of offers such as PerMessageDeflate.Offer"
+  ),
+  /** Has the last word on the server's answer to the offers. Default: it is accepted. */
+  perMessageCompressionAccept: Options.callback<AcceptResponse>(
+    "a function that takes a response and gives an accept or undefined"
+  ),
   /** Mask the frames sent, as RFC 6455 section 5.1 wants. Default: `true`. */
   maskClientFrames: Options.flag(true),
   /**

@@ -7,12 +7,15 @@ import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
 import * as Utf8 from "../bytes/Utf8.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import type { FrameDecoder } from "../frame/FrameDecoder.ts"
+import { rsv1 } from "../frame/FrameHeader.ts"
 import type { FrameWriter } from "../frame/FrameWriter.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import * as Violation from "../frame/Violation.ts"
 import { EncodedText, MessagePiece, type ReceivedMessage } from "../message/Message.ts"
 import type { MessageAssembler } from "../message/MessageAssembler.ts"
 import type { PreparedMessage } from "../message/PreparedMessage.ts"
+import type { Compression } from "./Compression.ts"
+import type { Decompression } from "./Decompression.ts"
 import type { Traffic } from "./Traffic.ts"
 
 /**
@@ -62,6 +65,8 @@ export interface ConnectionEvents {
   onPong(payload: Uint8Array): void
   /** The connection is about to answer a Close, or to fail: the last chance to send. */
   onClosing(): void
+  /** The message that made the connection busy is through: {@link Connection.goOn}. */
+  onReady(): void
 }
 
 /** The machinery of one connection, as the framing service makes it. */
@@ -70,7 +75,12 @@ export interface Codec {
   readonly assembler: MessageAssembler
   readonly outgoing: OutgoingBytes
   readonly writer: FrameWriter
+  /** Where a per-message compression is spoken. */
+  readonly compression: Compression | undefined
+  readonly decompression: Decompression | undefined
 }
+
+const noBytes = new Uint8Array(0)
 
 export class Connection {
   /** Read by the owner after every call. */
@@ -89,6 +99,8 @@ export class Connection {
   keepBytes: boolean
   /** Deliver messages in pieces as they come: the application reads them as streams. */
   inPieces = false
+  /** A message is being decompressed: no chunk may be received until it is through. */
+  isBusy = false
   readonly outgoing: OutgoingBytes
 
   readonly #codec: Codec
@@ -99,6 +111,8 @@ export class Connection {
   #sentMessageOctets = 0
   // Of the next frame of the message that is sent in fragments.
   #fragmentOpcode: number = Opcode.Continuation
+  // Of the message that is sent in fragments, where it is compressed.
+  #fragmentCompression: Compression | undefined
 
   constructor(codec: Codec, options: ConnectionOptions, events: ConnectionEvents) {
     this.outgoing = codec.outgoing
@@ -136,21 +150,28 @@ export class Connection {
   receive(chunk: Uint8Array): void {
     if (!this.isReceiving) return
     this.#received.wireOctets += chunk.length
-    const decoder = this.#codec.decoder
-    decoder.push(chunk)
-    while (true) {
+    this.#codec.decoder.push(chunk)
+    this.goOn()
+  }
+
+  /** Goes on with the chunk at hand. */
+  goOn(): void {
+    const { decoder } = this.#codec
+    while (this.isReceiving && !this.isBusy) {
       const event = decoder.next()
       if (event === "NeedMore") return
       if (event === "Violation") return this.#fail(decoder.violation!)
       if (!Opcode.isControl(decoder.opcode)) this.#receiveData(decoder)
       else this.#receiveControl(decoder.opcode, decoder.payload)
-      if (!this.isReceiving) return
     }
   }
 
   /** The transport has ended, in whatever way. */
   transportClosed(): void {
+    if (this.state === "Closed") return
     this.state = "Closed"
+    this.#codec.compression?.close()
+    this.#codec.decompression?.close()
   }
 
   #receiveData(decoder: FrameDecoder): void {
@@ -158,20 +179,70 @@ export class Connection {
     if (decoder.isFirst) received.frames++
     received.payloadOctets += decoder.payload.length
     if (this.state !== "Open") return
-    const assembler = this.#codec.assembler
+    const { assembler, decompression } = this.#codec
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.#fail(assembler.violation!)
     if (event === "Incomplete" && !this.inPieces) return
     const payload = assembler.take()
-    received.messageOctets += payload.length
-    if (event === "Message") received.messages++
-    if (this.inPieces) {
-      // A header may come without any payload: that is no news.
-      if (event === "Incomplete" && payload.length === 0) return
-      return this.#events.onMessage(new MessagePiece(payload, assembler.isBinary, event === "Message"))
+    const isLast = event === "Message"
+    if (assembler.isCompressed && decompression !== undefined) {
+      if (this.inPieces) this.#decompressPiece(decompression, payload, isLast)
+      else this.#decompress(decompression, payload)
+    } else if (this.inPieces) {
+      this.#deliverPieces([payload], isLast)
+    } else {
+      this.#deliver(payload, assembler.isValidated)
     }
-    if (assembler.isBinary) return this.#events.onMessage(payload)
-    if (this.keepBytes) return this.#receiveBytesOfText(payload, assembler.isValidated)
+  }
+
+  #decompress(decompression: Decompression, payload: Uint8Array): void {
+    this.#await((ready) =>
+      decompression.whole(payload, (message) =>
+        ready(() => (typeof message === "string" ? this.#fail(message) : this.#deliver(message, false)))
+      )
+    )
+  }
+
+  #decompressPiece(decompression: Decompression, payload: Uint8Array, isLast: boolean): void {
+    const isText = !this.#codec.assembler.isBinary && this.#options.utf8validateIncoming
+    this.#await((ready) =>
+      decompression.piece(payload, isText, isLast, (pieces) =>
+        ready(() => (typeof pieces === "string" ? this.#fail(pieces) : this.#deliverPieces(pieces, isLast)))
+      )
+    )
+  }
+
+  /** Lets `start` take its time, and then goes on. */
+  #await(start: (ready: (deliver: () => void) => void) => void): void {
+    let isWithin = true
+    this.isBusy = true
+    start((deliver) => {
+      this.isBusy = false
+      // While closing, data is discarded.
+      if (this.state === "Open") deliver()
+      if (!isWithin) this.#events.onReady()
+    })
+    isWithin = false
+  }
+
+  #deliverPieces(pieces: ReadonlyArray<Uint8Array>, isLast: boolean): void {
+    const { isBinary } = this.#codec.assembler
+    const last = pieces.length - 1
+    if (isLast) this.#received.messages++
+    if (isLast && last < 0) return this.#events.onMessage(new MessagePiece(noBytes, isBinary, true))
+    for (const [index, piece] of pieces.entries()) {
+      const ends = isLast && index === last
+      this.#received.messageOctets += piece.length
+      // A header may come without any payload: that is no news.
+      if (piece.length > 0 || ends) this.#events.onMessage(new MessagePiece(piece, isBinary, ends))
+    }
+  }
+
+  #deliver(payload: Uint8Array, isValidated: boolean): void {
+    this.#received.messages++
+    this.#received.messageOctets += payload.length
+    if (this.#codec.assembler.isBinary) return this.#events.onMessage(payload)
+    if (this.keepBytes) return this.#receiveBytesOfText(payload, isValidated)
     const text = Utf8.decode(payload)
     if (text !== undefined) return this.#events.onMessage(text)
     this.#fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
@@ -234,24 +305,54 @@ export class Connection {
 
   /** Sends a whole message of bytes, with opcode `Text` or `Binary`; only while `Open`. */
   sendBytes(opcode: number, payload: Uint8Array): void {
-    const { writer } = this.#codec
     this.#sentMessages++
     this.#sentMessageOctets += payload.length
+    this.#writeMessage(opcode, payload, 0)
+  }
+
+  /** Whether messages are compressed at all. */
+  get isCompressing(): boolean {
+    return this.#codec.compression !== undefined
+  }
+
+  /** Whether a message of so many bytes is to be compressed. */
+  compresses(length: number): boolean {
+    return this.#codec.compression?.isWorth(length) === true
+  }
+
+  /** As `sendBytes`, compressed; `written` is called once it is sent, or cannot be any more: within the call or later. */
+  sendCompressed(opcode: number, payload: Uint8Array, written: () => void): void {
+    this.#codec.compression?.compress(payload, true, (compressed) => {
+      if (this.state === "Open") {
+        this.#sentMessages++
+        this.#sentMessageOctets += payload.length
+        this.#writeMessage(opcode, compressed, rsv1)
+      }
+      written()
+    })
+  }
+
+  #writeMessage(opcode: number, payload: Uint8Array, reservedBits: number): void {
+    const { writer } = this.#codec
     const size = this.#options.autoFragmentSize
-    if (size === 0 || payload.length <= size) return writer.write(opcode, true, payload)
+    if (size === 0 || payload.length <= size) return writer.write(opcode, true, payload, reservedBits)
     for (let offset = 0; offset < payload.length; offset += size) {
       const end = offset + size
+      const isFirst = offset === 0
       writer.write(
-        offset === 0 ? opcode : Opcode.Continuation,
+        isFirst ? opcode : Opcode.Continuation,
         end >= payload.length,
-        payload.subarray(offset, end)
+        payload.subarray(offset, end),
+        isFirst ? reservedBits : 0
       )
     }
   }
 
   /** Sends a message whose frames were made once, unless they must be masked; only while `Open`. */
   sendPrepared(message: PreparedMessage): void {
-    const { writer } = this.#codec
+    const { compression, writer } = this.#codec
+    if (compression?.isWorth(message.payload.length))
+      return this.#sendPreparedCompressed(message, compression)
     if (writer.isMasking) return this.sendBytes(message.opcode, message.payload)
     const { bytes, frames } = message.framed(this.#options.autoFragmentSize)
     this.#sentMessages++
@@ -259,16 +360,39 @@ export class Connection {
     writer.writeFramed(bytes, frames, message.payload.length)
   }
 
-  /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */
-  beginMessage(opcode: number): void {
-    this.#fragmentOpcode = opcode
+  #sendPreparedCompressed(message: PreparedMessage, compression: Compression): void {
+    const { opcode, payload } = message
+    const compressed = message.compressed(compression.aloneKey, () => compression.alone(payload))
+    compression.sentAlone(payload)
+    this.#sentMessages++
+    this.#sentMessageOctets += payload.length
+    this.#writeMessage(opcode, compressed, rsv1)
   }
 
-  /** Sends a fragment of the message that was begun. */
-  sendFragment(payload: Uint8Array, isFinal: boolean): void {
-    this.#codec.writer.write(this.#nextFragment(), isFinal, payload)
-    this.#sentMessageOctets += payload.length
-    if (isFinal) this.#sentMessages++
+  /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */
+  beginMessage(opcode: number, isCompressed: boolean): void {
+    this.#fragmentOpcode = opcode
+    this.#fragmentCompression = isCompressed ? this.#codec.compression : undefined
+  }
+
+  /** Whether the message that was begun is compressed: its fragments are of whatever length comes out of that. */
+  get isFragmentCompressed(): boolean {
+    return this.#fragmentCompression !== undefined
+  }
+
+  /** Sends a fragment of the message that was begun; `written`: as that of `sendCompressed`. */
+  sendFragment(payload: Uint8Array, isFinal: boolean, written: () => void): void {
+    const write = (bytes: Uint8Array, reservedBits: number) => {
+      if (this.state === "Open") {
+        const opcode = this.#nextFragment()
+        this.#sentMessageOctets += payload.length
+        this.#codec.writer.write(opcode, isFinal, bytes, opcode === Opcode.Continuation ? 0 : reservedBits)
+        if (isFinal) this.#sentMessages++
+      }
+      written()
+    }
+    if (this.#fragmentCompression === undefined) return write(payload, 0)
+    this.#fragmentCompression.compress(payload, isFinal, (compressed) => write(compressed, rsv1))
   }
 
   /** Sends the header of a fragment, not the last one, whose `length` octets `continueFragment` sends. */

@@ -39,9 +39,9 @@ export const format = (extension: Extension): string => {
   return text
 }
 
-/** The header's value for several extensions, in order; `undefined` for none: there is no header then. */
-export const formatAll = (extensions: ReadonlyArray<Extension>): string | undefined =>
-  extensions.length === 0 ? undefined : extensions.map(format).join(", ")
+/** The header's value for extensions as text, in order; `undefined` for none: there is no header then. */
+export const join = (extensions: ReadonlyArray<string>): string | undefined =>
+  extensions.length === 0 ? undefined : extensions.join(", ")
 
 class ValueParser {
   readonly #text: string

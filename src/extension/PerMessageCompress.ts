@@ -37,6 +37,8 @@ export interface PerMessageCompress {
   readonly extensionName: string
   readonly compressor: MessageCompressor
   readonly decompressor: MessageDecompressor
+  /** Messages of fewer bytes are sent as they are. */
+  readonly threshold: number
 }
 
 /**
@@ -49,10 +51,16 @@ export interface CompressionExtension {
   readonly parseOffer: (
     parameters: ReadonlyArray<ExtensionParameter>
   ) => Result.Result<PerMessageCompressOffer, string>
-  /** Reads a response's parameters. One that cannot be read fails the opening handshake. */
+  /**
+   * Reads the parameters of the response to these offers of the extension. One that
+   * cannot be read, or fits none of them, fails the opening handshake.
+   */
   readonly parseResponse: (
-    parameters: ReadonlyArray<ExtensionParameter>
+    parameters: ReadonlyArray<ExtensionParameter>,
+    offers: ReadonlyArray<PerMessageCompressOffer>
   ) => Result.Result<PerMessageCompressResponse, string>
+  /** How a client accepts a response that its application has no say in. */
+  readonly acceptResponse: (response: PerMessageCompressResponse) => PerMessageCompressResponseAccept
   /** A server's codec of a connection. Fails when the accept is none of this extension. */
   readonly fromOfferAccept: (
     accept: PerMessageCompressOfferAccept

@@ -25,7 +25,7 @@ export interface FrameDecoderOptions {
   readonly applyMask: boolean
   /** The largest payload of a data frame, in bytes; 0 for no limit. */
   readonly maxFramePayloadSize: number
-  /** The reserved bits (0x40, 0x20, 0x10 of the first byte) that extensions have claimed. */
+  /** The reserved bits (0x40, 0x20, 0x10 of the first byte) that extensions have claimed in messages' first frames. */
   readonly allowedReservedBits: number
 }
 
@@ -142,7 +142,7 @@ export class FrameDecoder {
     this.reservedBits = first & 0x70
     this.opcode = first & 0x0f
     this.#masked = (second & 0x80) !== 0
-    if ((this.reservedBits & ~this.#options.allowedReservedBits) !== 0) return "ReservedBits"
+    if (this.reservedBits !== 0 && !this.#mayReserve()) return "ReservedBits"
     if (!Opcode.isKnown(this.opcode)) return "ReservedOpcode"
     if (Opcode.isControl(this.opcode)) {
       if (!this.fin) return "FragmentedControlFrame"
@@ -150,6 +150,12 @@ export class FrameDecoder {
     }
     if (this.#masked) return this.#options.masking === "forbidden" ? "MaskForbidden" : undefined
     return this.#options.masking === "required" ? "MaskMissing" : undefined
+  }
+
+  /** Extensions claim bits of a message's first frame (RFC 7692 section 6). */
+  #mayReserve(): boolean {
+    const isFirstFrame = this.opcode === Opcode.Text || this.opcode === Opcode.Binary
+    return isFirstFrame && (this.reservedBits & ~this.#options.allowedReservedBits) === 0
   }
 
   /** The rest of a complete header at `at`. */

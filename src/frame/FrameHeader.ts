@@ -8,6 +8,9 @@ export const maxHeaderSize = 14
 /** The bit of a header's first byte that marks a message's last frame. */
 export const fin = 0x80
 
+/** The reserved bit that marks the first frame of a compressed message (RFC 7692 section 6). */
+export const rsv1 = 0x40
+
 /** Bytes of the header of a frame with `length` bytes of payload. */
 export const headerSize = (length: number, isMasked: boolean): number =>
   (length < 126 ? 2 : length < 0x1_0000 ? 4 : 10) + (isMasked ? 4 : 0)

@@ -3,7 +3,7 @@
  * fails with (RFC 6455 sections 5 to 8).
  */
 const table = {
-  ReservedBits: [1002, "a reserved bit is set and no extension has claimed it (5.2)"],
+  ReservedBits: [1002, "a reserved bit is set that no extension has claimed for this frame (5.2)"],
   ReservedOpcode: [1002, "the opcode is reserved (5.2)"],
   FragmentedControlFrame: [1002, "a control frame is fragmented (5.5)"],
   ControlFrameTooLong: [1002, "a control frame's payload is longer than 125 bytes (5.5)"],
@@ -17,6 +17,7 @@ const table = {
   CloseCodeInvalid: [1002, "a status code that must not be sent in a Close frame (7.4)"],
   CloseReasonNotUtf8: [1007, "a close reason that is not valid UTF-8 (5.5.1)"],
   TextNotUtf8: [1007, "a text message that is not valid UTF-8 (8.1)"],
+  CompressedDataCorrupt: [1007, "a compressed message that cannot be decompressed (RFC 7692, 7.2.2)"],
   TextTooLong: [1009, "a text longer than a string can be"],
   FrameTooBig: [1009, "a frame's payload is larger than allowed"],
   MessageTooBig: [1009, "a message is larger than allowed"]

@@ -8,6 +8,7 @@
 import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import { Utf8Validator } from "../bytes/Utf8.ts"
 import type { FrameDecoder } from "../frame/FrameDecoder.ts"
+import { rsv1 } from "../frame/FrameHeader.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import type { Violation } from "../frame/Violation.ts"
 
@@ -29,12 +30,15 @@ const platformLimit = 0x7fff_ffff
 export class MessageAssembler {
   /** Of the message that goes on or is complete. */
   isBinary = false
+  /** Of the message that goes on or is complete: its payload is compressed, and not validated. */
+  isCompressed = false
   /** The complete message is text whose UTF-8 was validated as it came. */
   isValidated = false
   violation: Violation | undefined
 
+  /** Bytes that a message may have. */
+  readonly limit: number
   #payload: Uint8Array = noBytes
-  readonly #limit: number
   readonly #validate: boolean
   #collected: ByteAccumulator | undefined
   #validator: Utf8Validator | undefined
@@ -45,7 +49,7 @@ export class MessageAssembler {
 
   constructor(options: MessageAssemblerOptions) {
     const limit = options.maxMessagePayloadSize
-    this.#limit = limit === 0 ? platformLimit : limit
+    this.limit = limit === 0 ? platformLimit : limit
     this.#validate = options.utf8validateIncoming
   }
 
@@ -117,9 +121,18 @@ export class MessageAssembler {
       this.#open = true
       this.#size = 0
       this.isBinary = frame.opcode === Opcode.Binary
+      this.isCompressed = (frame.reservedBits & rsv1) !== 0
     }
     this.#size += frame.length
-    return this.#size > this.#limit ? "MessageTooBig" : undefined
+    return this.#size > this.#sizeLimit ? "MessageTooBig" : undefined
+  }
+
+  /**
+   * What may be collected: a compressed payload can be longer than its message, but
+   * who makes it much longer means no good.
+   */
+  get #sizeLimit(): number {
+    return this.isCompressed ? Math.min(2 * this.limit + 1024, platformLimit) : this.limit
   }
 
   #finish(): AssemblyEvent {

@@ -15,9 +15,9 @@ export interface FramedMessage {
 }
 
 /**
- * A message that is framed once, however many channels send it (Autobahn's
- * `prepareMessage`). A client's frames are masked, each time with another key:
- * there nothing is saved.
+ * A message that is framed once, and compressed once for what was negotiated, however many
+ * channels send it (Autobahn's `prepareMessage`). A client's frames are masked, each
+ * time with another key: there only the compression is saved.
  */
 export class PreparedMessage {
   readonly opcode: number
@@ -25,6 +25,8 @@ export class PreparedMessage {
   readonly payload: Uint8Array
   // By the size of fragments.
   readonly #framed = new Map<number, FramedMessage>()
+  // By what was negotiated.
+  readonly #compressed = new Map<string, Uint8Array>()
 
   /** Text from a string, binary from bytes, which are copied. */
   constructor(payload: Payload) {
@@ -40,6 +42,15 @@ export class PreparedMessage {
     const framed = this.#frame(size)
     this.#framed.set(size, framed)
     return framed
+  }
+
+  /** Its payload compressed, once for each `key`. */
+  compressed(key: string, compress: () => Uint8Array): Uint8Array {
+    const before = this.#compressed.get(key)
+    if (before !== undefined) return before
+    const compressed = compress()
+    this.#compressed.set(key, compressed)
+    return compressed
   }
 
   #frame(size: number): FramedMessage {

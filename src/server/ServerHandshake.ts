@@ -174,11 +174,14 @@ const accept = Effect.fnUntraced(function* ({
     )
   }
   const subprotocol = chosen ?? request.protocols.find((protocol) => options.protocols.includes(protocol))
-  const negotiated = (yield* Compression).accept(request.extensions)
+  const compression = (yield* Compression).accept(request.extensions, options.perMessageCompressionAccept)
+  if (Result.isFailure(compression))
+    return yield* applicationDefect(`perMessageCompressionAccept: ${compression.failure}`)
+  const negotiated = compression.success
   const response = (yield* Handshake).accept({
     key: request.key,
     subprotocol,
-    extensions: ExtensionHeader.formatAll(negotiated.extensions),
+    extensions: ExtensionHeader.join(negotiated.extensions),
     headers: withServer(options, [...toLines(options.headers), ...toLines(headers)])
   })
   if (Result.isFailure(response))

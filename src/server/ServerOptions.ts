@@ -3,6 +3,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { AcceptOffers } from "../channel/Compression.ts"
 import * as Options from "../channel/Options.ts"
 import { agent } from "../handshake/Agent.ts"
 import { HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
@@ -72,6 +73,13 @@ export const ServerOptions = Schema.Struct({
    * `&after=` seconds by the page and a refresh. Any other target is ignored. Default: none.
    */
   webStatusRedirects: Options.option(Schema.Array(Target), [], "a list of URLs in visible ASCII"),
+  /**
+   * Chooses among a client's offers of per-message compression, where the `Compression` service speaks any.
+   * Default: none is accepted.
+   */
+  perMessageCompressionAccept: Options.callback<AcceptOffers>(
+    "a function that takes a list of offers and gives an accept or undefined"
+  ),
   /** Mask the frames sent, against RFC 6455 section 5.1. Default: `false`. */
   maskServerFrames: Options.flag(false),
   /** Fail the connection with 1002 when a client's frame is not masked. Default: `true`. */

@@ -19,6 +19,7 @@ import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
 import { record } from "../support/nodeRecorder.ts"
 import { parseHead, RawPeer, responseHead } from "../support/RawPeer.ts"
 import { hex } from "../support/rawFrames.ts"
+import { offer, protocol } from "../support/xorExtension.ts"
 
 type Input = ClientOptions.ClientOptionsInput
 
@@ -38,6 +39,8 @@ const size = "a whole number of bytes, 0 for no limit"
 const count = "a whole number from 1"
 const duration = 'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
 const pingSize = "a whole number of bytes from 4 to 125"
+const offers = "a list of offers such as PerMessageDeflate.Offer"
+const acceptor = "a function that takes a response and gives an accept or undefined"
 const versions = "one of 10, 11, 12, 13, 14, 15, 16, 17, 18"
 
 /** Values that an option cannot have, by what it wants. */
@@ -47,6 +50,8 @@ const wrong: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   [count]: [0, -1, 1.5, "1", null],
   [duration]: [5, 1000, -1, "5", "soon", "-1 seconds", Duration.infinity, Duration.seconds(-1), null, true],
   [pingSize]: [0, 3, 126, 4.5, "4", null],
+  [offers]: [true, "permessage-xor", ["permessage-xor"], [{}], null],
+  [acceptor]: [true, "permessage-xor", {}, null],
   [versions]: [9, 19, 0, 8, 13.5, "13", null, [13]]
 }
 
@@ -110,7 +115,7 @@ const requested = Effect.fnUntraced(function* (options: Input, session?: WebSock
   }
   const fiber = yield* WebSocketClient.make(options).pipe(
     Effect.flatMap((client) => client.connect("ws://test/", session)),
-    Effect.provide([Protocol.layer, connecting(transport)]),
+    Effect.provide([protocol(), connecting(transport)]),
     Effect.as("open"),
     Effect.catchTag("HandshakeError", ({ reason }) => Effect.succeed(reason._tag)),
     Effect.forkChild
@@ -297,6 +302,31 @@ const table: Readonly<Record<keyof ClientOptions.ClientOptions, Row>> = {
       [undefined, 1000],
       ["3 seconds", 3000],
       [0, 30_000]
+    ]
+  },
+  perMessageCompressionOffers: {
+    default: [],
+    allowed: offers,
+    observe: (options) =>
+      Effect.map(requested(options), ({ headers }) => headers["sec-websocket-extensions"]),
+    seen: [
+      [undefined, undefined],
+      [[offer], "permessage-xor"],
+      // What is not spoken here is not offered.
+      [[{ extensionName: "x-other", extensionString: "x-other" }, offer], "permessage-xor"]
+    ]
+  },
+  perMessageCompressionAccept: {
+    default: undefined,
+    allowed: acceptor,
+    observe: (options) =>
+      responded(
+        { ...options, perMessageCompressionOffers: [offer] },
+        { "Sec-WebSocket-Extensions": "permessage-xor" }
+      ),
+    seen: [
+      [undefined, "open"],
+      [() => undefined, "InvalidResponse"]
     ]
   },
   autoPingInterval: {

@@ -22,6 +22,7 @@ describe("Violation", () => {
         CloseCodeInvalid: 1002,
         CloseReasonNotUtf8: 1007,
         TextNotUtf8: 1007,
+        CompressedDataCorrupt: 1007,
         TextTooLong: 1009,
         FrameTooBig: 1009,
         MessageTooBig: 1009

@@ -7,14 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
-import {
-  type ConnectionAccept,
-  ConnectionDeny,
-  type ServerOptions,
-  type WebSocketClient
-} from "effect-websocket"
+import { type ConnectionAccept, ConnectionDeny, type WebSocketClient } from "effect-websocket"
 import { NodeWebSocketServer } from "effect-websocket/node"
-import { settle } from "../support/apiSession.ts"
+import { type CommonOptions, settle } from "../support/apiSession.ts"
 import { recordLog } from "../support/bothEnds.ts"
 import { mebibyte } from "../support/hazards.ts"
 import { arrayBufferBytes } from "../support/memory.ts"
@@ -115,9 +110,7 @@ describe("unbounded or slow headers (slowloris)", () => {
     head.replace("\r\n\r\n", `\r\nX-Fill: ${"a".repeat(size - head.length - 10)}\r\n\r\n`)
   const lines = (head: string, count: number) =>
     head.replace("\r\n\r\n", `\r\n${"X: 1\r\n".repeat(count - head.split("\r\n").length + 3)}\r\n`)
-  const caps: ReadonlyArray<
-    readonly [string, ServerOptions.ServerOptionsInput, (head: string, more: number) => string]
-  > = [
+  const caps: ReadonlyArray<readonly [string, CommonOptions, (head: string, more: number) => string]> = [
     ["maxHandshakeSize", { maxHandshakeSize: 1000 }, (head, more) => fill(head, 1000 + more)],
     ["maxHandshakeHeaders", { maxHandshakeHeaders: 20 }, (head, more) => lines(head, 20 + more)]
   ]

@@ -29,6 +29,8 @@ const send = ({ connection }: TestConnection, item: Sent): void => {
   else connection.sendPong(item.payload)
 }
 
+const written = (): void => {}
+
 /** Sends a message in one of the ways there are, cut where that cuts it. */
 const sendIn = (way: Way, from: TestConnection, item: Sent, cut: Cut): void => {
   if (way === "whole" || item.kind === "ping" || item.kind === "pong") return send(from, item)
@@ -36,14 +38,14 @@ const sendIn = (way: Way, from: TestConnection, item: Sent, cut: Cut): void => {
   const content = item.kind === "text" ? item.text : item.payload
   if (way === "prepared") return connection.sendPrepared(PreparedMessage.make(content))
   const payload = typeof content === "string" ? utf8(content) : content
-  connection.beginMessage(item.kind === "text" ? Text : Binary)
-  if (way === "in fragments") for (const part of cut(payload)) connection.sendFragment(part, false)
+  connection.beginMessage(item.kind === "text" ? Text : Binary, false)
+  if (way === "in fragments") for (const part of cut(payload)) connection.sendFragment(part, false, written)
   else {
     connection.beginFragment(payload.length)
     for (const part of cut(payload)) connection.continueFragment(part)
     assert.isFalse(connection.isInFrame)
   }
-  connection.sendFragment(new Uint8Array(), true)
+  connection.sendFragment(new Uint8Array(), true, written)
 }
 
 const ways = ["whole", "prepared", "in fragments", "piece by piece"] as const

@@ -15,6 +15,7 @@ import {
   answerTo,
   bytesAfter,
   crowd,
+  extensions,
   headsOf,
   noDelay,
   type Probe,
@@ -23,6 +24,7 @@ import {
 import { exampleAccept, type RawPeer, requestHead } from "../support/RawPeer.ts"
 import { closePayload, encodeFrame, hex, toHex } from "../support/rawFrames.ts"
 import { serveRaw } from "../support/rawHttp.ts"
+import { acceptFirst } from "../support/xorExtension.ts"
 
 type Input = ServerOptions.ServerOptionsInput
 
@@ -237,6 +239,17 @@ const table: Record<string, Row> = {
       [{}, 1],
       [{ closeHandshakeTimeout: Duration.seconds(3) }, 3],
       [{ closeHandshakeTimeout: 0 }, undefined]
+    ]
+  },
+  perMessageCompressionAccept: {
+    fallback: undefined,
+    allowed: "a function that takes a list of offers and gives an accept or undefined",
+    wrong: [true, "permessage-xor", {}, null],
+    probe: extensions,
+    seen: [
+      [{}, []],
+      [{ perMessageCompressionAccept: acceptFirst }, ["permessage-xor"]],
+      [{ perMessageCompressionAccept: () => undefined }, []]
     ]
   },
   autoPingInterval: {

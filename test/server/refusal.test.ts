@@ -112,7 +112,7 @@ describe("a service that throws", () => {
   it.effect("while it accepts: the client gets a 500, and the log says why", () => {
     const log = recordLog()
     const mock = Layer.succeed(Compression.Compression, {
-      offers: [],
+      offer: () => [],
       accept: broken,
       acceptResponse: () => Result.succeed(Compression.none)
     })

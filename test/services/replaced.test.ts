@@ -79,8 +79,7 @@ describe("a mock of", () => {
   })
 
   it.effect("Compression negotiates an extension of its own", () => {
-    const extension = { name: "x-test", parameters: [{ name: "level", value: "9" }] }
-    const negotiated = { extensions: [extension], reservedBits: 0x40 }
+    const negotiated = { ...Compression.none, extensions: ["x-test; level=9"] }
     return Effect.gen(function* () {
       const seen = yield* Deferred.make<ReadonlyArray<string>>()
       const server = yield* WebSocketServer.WebSocketServer
@@ -99,8 +98,8 @@ describe("a mock of", () => {
       Effect.provide(
         replacing(
           Layer.succeed(Compression.Compression, {
-            offers: [extension],
-            accept: () => negotiated,
+            offer: () => negotiated.extensions,
+            accept: () => Result.succeed(negotiated),
             acceptResponse: () => Result.succeed(negotiated)
           })
         )

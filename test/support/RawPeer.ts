@@ -106,6 +106,11 @@ export class RawPeer implements Transport.TransportListener {
 
   // ---- sending ------------------------------------------------------------
 
+  /** An extension has claimed these reserved bits. */
+  allowRsv(rsv: number): void {
+    this.#checker.allowedRsv = rsv
+  }
+
   /** Sends the parts in one write; strings are latin1. */
   send(...parts: ReadonlyArray<string | Uint8Array>): void {
     this.#transport.write([concat(...parts.map((part) => (typeof part === "string" ? latin1(part) : part)))])

@@ -24,12 +24,15 @@ export type Role = "client" | "server"
 export const roles: ReadonlyArray<Role> = ["server", "client"]
 
 /** Options that both roles have. */
-export type CommonOptions = ServerOptions.ServerOptionsInput & ClientOptions.ClientOptionsInput
+export type CommonOptions = Omit<ServerOptions.ServerOptionsInput, "perMessageCompressionAccept"> &
+  Omit<ClientOptions.ClientOptionsInput, "perMessageCompressionAccept">
 
 export interface Surroundings {
   readonly network?: InMemoryTransport.InMemoryOptions
   /** Default: the protocol as it is. */
   readonly protocol?: Layer.Layer<Protocol.Protocol>
+  /** The peer's Sec-WebSocket-Extensions. Default: none. */
+  readonly extensions?: string
 }
 
 export interface Session {
@@ -100,7 +103,9 @@ export const open = Effect.fnUntraced(function* (
   const peerEnd = role === "server" ? pair.client : pair.server
   const peer = new RawPeer(peerEnd, role === "server" ? "client" : "server")
   const open = role === "server" ? openServer : openClient
-  const channel = yield* open(own, peer, options, protocol)
+  const channel = yield* open(own, peer, options, protocol, {
+    "Sec-WebSocket-Extensions": surroundings.extensions
+  })
   // Runs before the channel's own end, which would wait for a peer that is gone.
   yield* Effect.addFinalizer(() => pair.faults.reset)
   writes.length = 0
@@ -108,11 +113,14 @@ export const open = Effect.fnUntraced(function* (
   return session
 })
 
+type HeaderLines = Readonly<Record<string, string | undefined>>
+
 const openServer = Effect.fnUntraced(function* (
   own: Transport.Transport,
   peer: RawPeer,
   options: CommonOptions,
-  protocol: Layer.Layer<Protocol.Protocol>
+  protocol: Layer.Layer<Protocol.Protocol>,
+  lines: HeaderLines
 ) {
   const opened = yield* Deferred.make<WebSocketChannel.Channel>()
   yield* WebSocketServer.serve({
@@ -123,7 +131,7 @@ const openServer = Effect.fnUntraced(function* (
     Layer.build,
     Effect.orDie
   )
-  peer.send(requestHead())
+  peer.send(requestHead(lines))
   yield* peer.readHead
   return yield* Deferred.await(opened)
 })
@@ -132,7 +140,8 @@ const openClient = Effect.fnUntraced(function* (
   own: Transport.Transport,
   peer: RawPeer,
   options: CommonOptions,
-  protocol: Layer.Layer<Protocol.Protocol>
+  protocol: Layer.Layer<Protocol.Protocol>,
+  lines: HeaderLines
 ) {
   const fiber = yield* WebSocketClient.make(options).pipe(
     Effect.flatMap((client) => client.connect("ws://test/")),
@@ -141,6 +150,6 @@ const openClient = Effect.fnUntraced(function* (
     Effect.forkChild
   )
   const request = parseHead(yield* peer.readHead)
-  peer.send(responseHead(request.headers["sec-websocket-key"] ?? ""))
+  peer.send(responseHead(request.headers["sec-websocket-key"] ?? "", lines))
   return yield* Fiber.join(fiber)
 })

@@ -68,7 +68,9 @@ export class TestConnection {
         decoder: new FrameDecoder(options),
         assembler: new MessageAssembler(options),
         outgoing,
-        writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask })
+        writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask }),
+        compression: undefined,
+        decompression: undefined
       },
       options,
       {
@@ -81,6 +83,7 @@ export class TestConnection {
         },
         onPing: (payload) => record(["ping", payload.slice()]),
         onPong: (payload) => record(["pong", payload.slice()]),
+        onReady: () => {},
         onClosing: () => this.onClosing()
       }
     )

@@ -18,6 +18,7 @@ import { record } from "./nodeRecorder.ts"
 import { type RawPeer, requestHead } from "./RawPeer.ts"
 import { toHex } from "./rawFrames.ts"
 import { serveRaw } from "./rawHttp.ts"
+import { protocol } from "./xorExtension.ts"
 
 /** What is seen of a server with these options. */
 export type Probe = (
@@ -67,6 +68,13 @@ export const secondsToEnd =
       }
       return undefined
     })
+
+/** The extensions that are spoken with a client that offers `permessage-xor` and another one. */
+export const extensions: Probe = (options) =>
+  Effect.map(
+    open("server", options, { protocol: protocol(), extensions: "x-other, permessage-xor" }),
+    ({ channel }) => channel.extensions
+  )
 
 /** What the server sets TCP_NODELAY to. */
 export const noDelay: Probe = (options) =>

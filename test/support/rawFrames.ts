@@ -126,6 +126,8 @@ export const show = ({ fin, opcode, payload }: RawFrame): string => {
 
 /** What an endpoint's frames must keep to, whatever a test is about. Throws what is wrong. */
 export class FrameChecker {
+  /** The reserved bits that an extension has claimed, in a message's first frame (RFC 7692 section 6). */
+  allowedRsv = 0
   readonly #masked: boolean
   #isMessageOpen = false
   #hasClosed = false
@@ -141,7 +143,8 @@ export class FrameChecker {
       if (!holds) throw new Error(`a frame sent breaks section ${section}: ${show(frame)}`)
     }
     rule((maskingKey !== undefined) === this.#masked, "5.1 (masking)")
-    rule(rsv === 0, "5.2 (reserved bits)")
+    const isFirst = opcode === Opcode.text || opcode === Opcode.binary
+    rule(rsv === 0 || (isFirst && rsv === this.allowedRsv), "5.2 (reserved bits)")
     rule(names.has(opcode), "5.2 (opcode)")
     rule(isMinimal, "5.2 (minimal length)")
     rule(!this.#hasClosed || opcode === Opcode.pong, "5.5.1 (nothing after Close but a pong)")
