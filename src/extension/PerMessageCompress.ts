@@ -4,6 +4,7 @@
  * Autobahn's.
  */
 import type * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import type { ExtensionParameter } from "./ExtensionHeader.ts"
 import type { MessageCompressor, MessageDecompressor } from "./MessageCodec.ts"
 
@@ -69,4 +70,51 @@ export interface CompressionExtension {
   readonly fromResponseAccept: (
     accept: PerMessageCompressResponseAccept
   ) => Result.Result<PerMessageCompress, string>
+}
+
+/** An application's accept has a value it cannot have, or contradicts the offer or response that it accepts. */
+export class InvalidAccept extends Schema.TaggedError<InvalidAccept>()("InvalidAccept", {
+  /** `permessage-deflate` for example. */
+  extensionName: Schema.String,
+  /** What is wrong. */
+  problem: Schema.String
+}) {
+  override get message() {
+    return `${this.extensionName}: invalid accept: ${this.problem}`
+  }
+}
+
+/** A server's choice among a client's offers, which come in the client's order; `undefined`: no compression. */
+export type OfferAcceptor<A extends PerMessageCompressOfferAccept = PerMessageCompressOfferAccept> = (
+  offers: ReadonlyArray<PerMessageCompressOffer>
+) => A | undefined
+
+/** A client's answer to a server's response; `undefined` refuses it, which fails the opening handshake. */
+export type ResponseAcceptor<A extends PerMessageCompressResponseAccept = PerMessageCompressResponseAccept> =
+  (response: PerMessageCompressResponse) => A | undefined
+
+/** An acceptor of the first offer, in the client's order, that `accept` takes. */
+export const firstOffer =
+  <A extends PerMessageCompressOfferAccept>(
+    accept: (offer: PerMessageCompressOffer) => A | undefined
+  ): OfferAcceptor<A> =>
+  (offers) =>
+    first(offers, accept)
+
+/** Accepts the first offer, in the client's order, that one of the acceptors takes. */
+export const acceptAnyOffer = (...acceptors: ReadonlyArray<OfferAcceptor>): OfferAcceptor =>
+  firstOffer((offer) => first(acceptors, (accept) => accept([offer])))
+
+/** Accepts a response that one of the acceptors takes. */
+export const acceptAnyResponse =
+  (...acceptors: ReadonlyArray<ResponseAcceptor>): ResponseAcceptor =>
+  (response) =>
+    first(acceptors, (accept) => accept(response))
+
+const first = <A, B>(all: ReadonlyArray<A>, choose: (one: A) => B | undefined): B | undefined => {
+  for (const one of all) {
+    const chosen = choose(one)
+    if (chosen !== undefined) return chosen
+  }
+  return undefined
 }
