@@ -7,23 +7,12 @@ import * as Result from "effect/Result"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import type {
   CompressionExtension,
+  OfferAcceptor,
   PerMessageCompress,
   PerMessageCompressOffer,
-  PerMessageCompressOfferAccept,
-  PerMessageCompressResponse,
-  PerMessageCompressResponseAccept
+  ResponseAcceptor
 } from "../extension/PerMessageCompress.ts"
 import { rsv1 } from "../frame/FrameHeader.ts"
-
-export type { MessageCompressor, MessageDecompressor } from "../extension/MessageCodec.ts"
-export type {
-  CompressionExtension,
-  PerMessageCompress,
-  PerMessageCompressOffer,
-  PerMessageCompressOfferAccept,
-  PerMessageCompressResponse,
-  PerMessageCompressResponseAccept
-} from "../extension/PerMessageCompress.ts"
 
 /** What both ends speak on a connection. */
 export interface NegotiatedExtensions {
@@ -38,22 +27,6 @@ export interface NegotiatedExtensions {
 /** Nothing is negotiated. */
 export const none: NegotiatedExtensions = { extensions: [], reservedBits: 0, compress: undefined }
 
-/**
- * A server's choice among a client's valid offers, most wanted first; `undefined`:
- * none of them (Autobahn's `perMessageCompressionAccept` of a server).
- */
-export type AcceptOffers = (
-  offers: ReadonlyArray<PerMessageCompressOffer>
-) => PerMessageCompressOfferAccept | undefined
-
-/**
- * A client's answer to the server's choice; `undefined`: it fails the opening
- * handshake (Autobahn's `perMessageCompressionAccept` of a client).
- */
-export type AcceptResponse = (
-  response: PerMessageCompressResponse
-) => PerMessageCompressResponseAccept | undefined
-
 /** Negotiates extensions, as a server and as a client. */
 export class Compression extends Context.Service<
   Compression,
@@ -64,7 +37,7 @@ export class Compression extends Context.Service<
      */
     readonly accept: (
       offered: ReadonlyArray<ExtensionHeader.Extension>,
-      choose: AcceptOffers | undefined
+      choose: OfferAcceptor | undefined
     ) => Result.Result<NegotiatedExtensions, string>
     /** A client's offers as they stand in its Sec-WebSocket-Extensions: those of extensions that are spoken here. */
     readonly offer: (offers: ReadonlyArray<PerMessageCompressOffer>) => ReadonlyArray<string>
@@ -72,7 +45,7 @@ export class Compression extends Context.Service<
     readonly acceptResponse: (
       answered: ReadonlyArray<ExtensionHeader.Extension>,
       offers: ReadonlyArray<PerMessageCompressOffer>,
-      choose: AcceptResponse | undefined
+      choose: ResponseAcceptor | undefined
     ) => Result.Result<NegotiatedExtensions, string>
   }
 >()("effect-websocket/channel/Compression") {}

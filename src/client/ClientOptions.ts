@@ -5,9 +5,8 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { AcceptResponse } from "../channel/Compression.ts"
 import * as Options from "../channel/Options.ts"
-import type { PerMessageCompressOffer } from "../extension/PerMessageCompress.ts"
+import type { PerMessageCompressOffer, ResponseAcceptor } from "../extension/PerMessageCompress.ts"
 
 /** The options of a client; a test can read each default here. */
 export const ClientOptions = Schema.Struct({
@@ -28,10 +27,10 @@ export const ClientOptions = Schema.Struct({
       )
     ),
     [],
-    "a list of offers such as PerMessageDeflate.Offer"
+    "a list of offers such as new PerMessageDeflateOffer()"
   ),
   /** Has the last word on the server's answer to the offers. Default: it is accepted. */
-  perMessageCompressionAccept: Options.callback<AcceptResponse>(
+  perMessageCompressionAccept: Options.callback<ResponseAcceptor>(
     "a function that takes a response and gives an accept or undefined"
   ),
   /** Mask the frames sent, as RFC 6455 section 5.1 wants. Default: `true`. */

@@ -15,7 +15,8 @@ import {
   type PerMessageCompressOffer,
   type PerMessageCompressOfferAccept,
   type PerMessageCompressResponse,
-  type PerMessageCompressResponseAccept
+  type PerMessageCompressResponseAccept,
+  type ResponseAcceptor
 } from "./PerMessageCompress.ts"
 
 /** Both ends are included. */
@@ -183,12 +184,14 @@ export const extension =
     readonly fromResponseAccept: (
       accept: PerMessageCompressResponseAccept
     ) => Result.Result<Negotiated, string>
+    readonly acceptResponse: () => ResponseAcceptor
   }) =>
   (codec: (negotiated: Negotiated) => PerMessageCompress): CompressionExtension => ({
     name: parts.name,
     parseOffer: parts.parseOffer,
     parseResponse: (parameters, offers) =>
       Result.flatMap(parts.parseResponse(parameters), (response) => parts.checkResponse(offers, response)),
+    acceptResponse: parts.acceptResponse(),
     fromOfferAccept: (accept) => Result.map(parts.fromOfferAccept(accept), codec),
     fromResponseAccept: (accept) => Result.map(parts.fromResponseAccept(accept), codec)
   })

@@ -184,5 +184,6 @@ export const extension = Negotiation.extension({
   parseResponse: PerMessageBrotliResponse.parse,
   checkResponse,
   fromOfferAccept,
-  fromResponseAccept
+  fromResponseAccept,
+  acceptResponse
 })

@@ -265,5 +265,6 @@ export const extension = Negotiation.extension({
   parseResponse: PerMessageBzip2Response.parse,
   checkResponse,
   fromOfferAccept,
-  fromResponseAccept
+  fromResponseAccept,
+  acceptResponse
 })

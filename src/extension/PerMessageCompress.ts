@@ -8,6 +8,8 @@ import * as Schema from "effect/Schema"
 import type { ExtensionParameter } from "./ExtensionHeader.ts"
 import type { MessageCompressor, MessageDecompressor } from "./MessageCodec.ts"
 
+export type { DecompressFailure, MessageCompressor, MessageDecompressor } from "./MessageCodec.ts"
+
 /** What a client offers. */
 export interface PerMessageCompressOffer {
   /** The extension's name, `permessage-deflate` for example. */
@@ -61,7 +63,7 @@ export interface CompressionExtension {
     offers: ReadonlyArray<PerMessageCompressOffer>
   ) => Result.Result<PerMessageCompressResponse, string>
   /** How a client accepts a response that its application has no say in. */
-  readonly acceptResponse: (response: PerMessageCompressResponse) => PerMessageCompressResponseAccept
+  readonly acceptResponse: ResponseAcceptor
   /** A server's codec of a connection. Fails when the accept is none of this extension. */
   readonly fromOfferAccept: (
     accept: PerMessageCompressOfferAccept

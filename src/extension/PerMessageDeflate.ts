@@ -345,5 +345,6 @@ export const extension = Negotiation.extension({
   parseResponse: PerMessageDeflateResponse.parse,
   checkResponse,
   fromOfferAccept,
-  fromResponseAccept
+  fromResponseAccept,
+  acceptResponse
 })

@@ -173,5 +173,6 @@ export const extension = Negotiation.extension({
   parseResponse: PerMessageSnappyResponse.parse,
   checkResponse,
   fromOfferAccept,
-  fromResponseAccept
+  fromResponseAccept,
+  acceptResponse
 })

@@ -3,8 +3,8 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { AcceptOffers } from "../channel/Compression.ts"
 import * as Options from "../channel/Options.ts"
+import type { OfferAcceptor } from "../extension/PerMessageCompress.ts"
 import { agent } from "../handshake/Agent.ts"
 import { HeadersInput, toLines } from "../handshake/ConnectionRequest.ts"
 import * as FlashPolicy from "../handshake/FlashPolicy.ts"
@@ -77,7 +77,7 @@ export const ServerOptions = Schema.Struct({
    * Chooses among a client's offers of per-message compression, where the `Compression` service speaks any.
    * Default: none is accepted.
    */
-  perMessageCompressionAccept: Options.callback<AcceptOffers>(
+  perMessageCompressionAccept: Options.callback<OfferAcceptor>(
     "a function that takes a list of offers and gives an accept or undefined"
   ),
   /** Mask the frames sent, against RFC 6455 section 5.1. Default: `false`. */

@@ -39,7 +39,7 @@ const size = "a whole number of bytes, 0 for no limit"
 const count = "a whole number from 1"
 const duration = 'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
 const pingSize = "a whole number of bytes from 4 to 125"
-const offers = "a list of offers such as PerMessageDeflate.Offer"
+const offers = "a list of offers such as new PerMessageDeflateOffer()"
 const acceptor = "a function that takes a response and gives an accept or undefined"
 const versions = "one of 10, 11, 12, 13, 14, 15, 16, 17, 18"
 

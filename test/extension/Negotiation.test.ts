@@ -158,7 +158,8 @@ describe("an extension", () => {
       sentAlone: unused,
       close: unused
     },
-    decompressor: { decompress: unused, push: unused, close: unused }
+    decompressor: { decompress: unused, push: unused, close: unused },
+    threshold: 0
   })
 
   it("has a codec for what was negotiated on either side", () => {

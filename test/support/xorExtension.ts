@@ -4,7 +4,7 @@
  */
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { Compression as Extension, Protocol } from "effect-websocket"
+import { Compression, type PerMessageCompress as Extension, Protocol } from "effect-websocket"
 
 const flip = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 0xff)
 
@@ -60,9 +60,9 @@ export const make = ({
 }
 
 /** Accepts the first offer. */
-export const acceptFirst: Extension.AcceptOffers = ([first]) =>
+export const acceptFirst: Extension.OfferAcceptor = ([first]) =>
   first === undefined ? undefined : { offer: first, extensionString: first.extensionString }
 
 /** The protocol with the extension. */
 export const protocol = (options?: XorOptions): Layer.Layer<Protocol.Protocol> =>
-  Layer.merge(Protocol.layer, Extension.layer([make(options)]))
+  Layer.merge(Protocol.layer, Compression.layer([make(options)]))
