@@ -44,7 +44,12 @@ export const layer: Layer.Layer<Framing, never, WebSocketCrypto> = Layer.effect(
           decoder: new FrameDecoder(options),
           assembler,
           compression: compress && new ConnectionCompression(compress.compressor, compress.threshold),
-          decompression: compress && new Decompression(compress.decompressor, assembler.limit),
+          decompression:
+            compress &&
+            new Decompression(
+              compress.decompressor,
+              Math.min(assembler.limit, compress.maxMessageSize ?? assembler.limit)
+            ),
           outgoing,
           writer: new FrameWriter(outgoing, {
             nextMaskingKey: options.maskOutgoing ? maskingKey : undefined,

@@ -44,9 +44,9 @@ export class Compression {
     }
   }
 
-  /** A message compressed without the context of earlier ones. */
-  alone(payload: Uint8Array): Uint8Array {
-    return this.#compressor.compressAlone(payload)
+  /** A message compressed without the context of earlier ones, where that can be done, and now. */
+  alone(payload: Uint8Array): Uint8Array | undefined {
+    return this.#isBusy ? undefined : this.#compressor.compressAlone(payload)
   }
 
   /** A message that was compressed alone is sent. */

@@ -17,8 +17,11 @@ export interface MessageCompressor {
   compress(payload: Uint8Array, isFinal: boolean, done: (compressed: Uint8Array) => void): void
   /** What {@link MessageCompressor.compressAlone} gives is the same for compressors with the same key. */
   readonly aloneKey: string
-  /** Compresses a message without the context of earlier ones, and leaves that context as it is. */
-  compressAlone(payload: Uint8Array): Uint8Array
+  /**
+   * Compresses a message without the context of earlier ones, and leaves that context as it is.
+   * `undefined`: this compressor cannot, the message is compressed as any other.
+   */
+  compressAlone(payload: Uint8Array): Uint8Array | undefined
   /** A message that was compressed alone is sent now: later ones may refer to it. */
   sentAlone(payload: Uint8Array): void
   /** The connection has ended: what is held is let go. */

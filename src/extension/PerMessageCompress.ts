@@ -42,6 +42,8 @@ export interface PerMessageCompress {
   readonly decompressor: MessageDecompressor
   /** Messages of fewer bytes are sent as they are. */
   readonly threshold: number
+  /** A received message that has more bytes fails the connection with 1009, beside the connection's own limits. */
+  readonly maxMessageSize: number | undefined
 }
 
 /**

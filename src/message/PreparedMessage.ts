@@ -44,12 +44,12 @@ export class PreparedMessage {
     return framed
   }
 
-  /** Its payload compressed, once for each `key`. */
-  compressed(key: string, compress: () => Uint8Array): Uint8Array {
+  /** Its payload compressed, once for each `key`; `undefined` where `compress` gives nothing. */
+  compressed(key: string, compress: () => Uint8Array | undefined): Uint8Array | undefined {
     const before = this.#compressed.get(key)
     if (before !== undefined) return before
     const compressed = compress()
-    this.#compressed.set(key, compressed)
+    if (compressed !== undefined) this.#compressed.set(key, compressed)
     return compressed
   }
 
