@@ -70,7 +70,7 @@ export class Sender {
       if (typeof message === "string") return this.#sendText(message, false)
       if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false)
       if (message instanceof PreparedMessage) {
-        return this.#write("Message", () => this.#connection.sendPrepared(message))
+        return this.#sendPrepared(message)
       }
       const { payload, skipCompress = false } = message
       const isBinary = message.isBinary ?? typeof payload !== "string"
@@ -85,6 +85,17 @@ export class Sender {
     })
   }
 
+  #sendPrepared(message: PreparedMessage): Effect.Effect<void, WebSocketError> {
+    const connection = this.#connection
+    if (!connection.compresses(message.payload.length)) {
+      return this.#write("Message", () => connection.sendPrepared(message))
+    }
+    return this.#writeLater("Message", (written) => {
+      if (connection.sendPreparedCompressed(message)) written()
+      else this.#writeCompressed(message.opcode, message.payload, written)
+    })
+  }
+
   #sendText(text: string, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
     return this.#connection.isCompressing && !skipCompress
       ? this.#sendBytes(Opcode.Text, Utf8.encode(text), false)
@@ -95,12 +106,14 @@ export class Sender {
     if (skipCompress || !this.#connection.compresses(bytes.length)) {
       return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes))
     }
-    return this.#writeLater("Message", (written) => {
-      this.#outbox.isMessageOpen = true
-      this.#connection.sendCompressed(opcode, bytes, () => {
-        this.#outbox.isMessageOpen = false
-        written()
-      })
+    return this.#writeLater("Message", (written) => this.#writeCompressed(opcode, bytes, written))
+  }
+
+  #writeCompressed(opcode: number, bytes: Uint8Array, written: () => void): void {
+    this.#outbox.isMessageOpen = true
+    this.#connection.sendCompressed(opcode, bytes, () => {
+      this.#outbox.isMessageOpen = false
+      written()
     })
   }
 

@@ -44,9 +44,9 @@ export class Compression {
     }
   }
 
-  /** A message compressed without the context of earlier ones, where that can be done, and now. */
+  /** A message compressed without the context of earlier ones, where the codec can do that. */
   alone(payload: Uint8Array): Uint8Array | undefined {
-    return this.#isBusy ? undefined : this.#compressor.compressAlone(payload)
+    return this.#compressor.compressAlone(payload)
   }
 
   /** A message that was compressed alone is sent. */

@@ -350,9 +350,7 @@ export class Connection {
 
   /** Sends a message whose frames were made once, unless they must be masked; only while `Open`. */
   sendPrepared(message: PreparedMessage): void {
-    const { compression, writer } = this.#codec
-    if (compression?.isWorth(message.payload.length))
-      return this.#sendPreparedCompressed(message, compression)
+    const { writer } = this.#codec
     if (writer.isMasking) return this.sendBytes(message.opcode, message.payload)
     const { bytes, frames } = message.framed(this.#options.autoFragmentSize)
     this.#sentMessages++
@@ -360,13 +358,18 @@ export class Connection {
     writer.writeFramed(bytes, frames, message.payload.length)
   }
 
-  #sendPreparedCompressed(message: PreparedMessage, compression: Compression): void {
+  /** As `sendPrepared`, compressed once for all; `false`: that cannot be done, and nothing was sent. */
+  sendPreparedCompressed(message: PreparedMessage): boolean {
+    const { compression } = this.#codec
     const { opcode, payload } = message
+    if (compression === undefined) return false
     const compressed = message.compressed(compression.aloneKey, () => compression.alone(payload))
+    if (compressed === undefined) return false
     compression.sentAlone(payload)
     this.#sentMessages++
     this.#sentMessageOctets += payload.length
     this.#writeMessage(opcode, compressed, rsv1)
+    return true
   }
 
   /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */

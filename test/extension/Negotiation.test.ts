@@ -159,7 +159,8 @@ describe("an extension", () => {
       close: unused
     },
     decompressor: { decompress: unused, push: unused, close: unused },
-    threshold: 0
+    threshold: 0,
+    maxMessageSize: undefined
   })
 
   it("has a codec for what was negotiated on either side", () => {

@@ -32,6 +32,7 @@ export const make = ({
     Result.succeed({
       extensionName: offer.extensionName,
       threshold,
+      maxMessageSize: undefined,
       compressor: {
         compress: (payload, _isFinal, done) => later(() => done(flip(payload))),
         aloneKey: "",
