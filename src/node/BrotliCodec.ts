@@ -53,7 +53,7 @@ const quickInput = 16_384
 const quickOutput = 65_536
 
 /** A plain view: a Buffer's subarrays are slower, and its `slice` does not copy. */
-const viewOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Uint8Array =>
+const plainViewOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
 class BrotliCompressor implements MessageCompressor {
@@ -80,7 +80,7 @@ class BrotliCompressor implements MessageCompressor {
     this.#stream ??= createBrotliCompress(this.#options)
     const stream = this.#stream
     const output = new ByteAccumulator()
-    const collect = (chunk: Uint8Array) => output.append(viewOf(chunk))
+    const collect = (chunk: Uint8Array) => output.append(plainViewOf(chunk))
     const finish = () => {
       stream.off("data", collect)
       if (this.#isClosed) return
@@ -93,15 +93,15 @@ class BrotliCompressor implements MessageCompressor {
   }
 
   #compressWhole(payload: Uint8Array, done: (compressed: Uint8Array) => void): void {
-    if (payload.length <= quickInput) return done(viewOf(brotliCompressSync(payload, this.#options)))
+    if (payload.length <= quickInput) return done(plainViewOf(brotliCompressSync(payload, this.#options)))
     brotliCompress(payload, this.#options, (error, compressed) => {
       if (error !== null) throw error
-      if (!this.#isClosed) done(viewOf(compressed))
+      if (!this.#isClosed) done(plainViewOf(compressed))
     })
   }
 
   compressAlone(payload: Uint8Array): Uint8Array | undefined {
-    return this.#contextTakeover ? undefined : viewOf(brotliCompressSync(payload, this.#options))
+    return this.#contextTakeover ? undefined : plainViewOf(brotliCompressSync(payload, this.#options))
   }
 
   sentAlone(): void {}
@@ -175,7 +175,7 @@ class BrotliDecompressor implements MessageDecompressor {
       .on("data", (chunk: Uint8Array) => {
         if (this.#job === undefined) return
         const { limit, output } = this.#job
-        output.append(viewOf(chunk))
+        output.append(plainViewOf(chunk))
         if (output.length > limit) this.#settle("TooBig")
       })
       .on("error", () => this.#settle("Corrupt"))
@@ -267,7 +267,7 @@ interface Result {
 const messageOf = (result: unknown, payload: Uint8Array, limit: number): Uint8Array | DecompressFailure => {
   const { buffer, engine } = result as Result
   if (buffer.length > limit) return "TooBig"
-  return engine.bytesWritten === payload.length ? viewOf(buffer) : "Corrupt"
+  return engine.bytesWritten === payload.length ? plainViewOf(buffer) : "Corrupt"
 }
 
 const failureOf = (error: unknown): DecompressFailure =>
