@@ -108,7 +108,7 @@ export class MessageAssembler {
   }
 
   #validateText(bytes: Uint8Array): boolean {
-    if (this.isBinary || !this.#validate) return true
+    if (this.isBinary || !this.#validate || this.isCompressed) return true
     this.#validator ??= new Utf8Validator()
     return this.#validator.write(bytes)
   }

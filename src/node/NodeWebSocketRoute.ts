@@ -14,7 +14,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { InvalidOptions } from "../channel/Options.ts"
-import * as Protocol from "../channel/Protocol.ts"
+import type * as Protocol from "../channel/Protocol.ts"
 import { fromLines } from "../handshake/ConnectionRequest.ts"
 import { HeadReader } from "../handshake/HttpHead.ts"
 import { parseStatusLine } from "../handshake/Response.ts"
@@ -22,6 +22,7 @@ import type { ServerOptionsInput } from "../server/ServerOptions.ts"
 import * as WebSocketServer from "../server/WebSocketServer.ts"
 import { TransportServer } from "../transport/Transport.ts"
 import { headOf, mount } from "./NodeHttpUpgrade.ts"
+import * as NodeProtocol from "./NodeProtocol.ts"
 import { fromSocket } from "./NodeTransport.ts"
 
 /** A server of `node:http` or `node:https`; one of `node:http2` upgrades where it has `allowHTTP1`. */
@@ -116,7 +117,7 @@ export const layer = (
   HttpServer.HttpServer | WebSocketServer.WebSocketServer | Upgrades,
   InvalidOptions,
   HttpServer.HttpServer
-> => Layer.effectContext(make(server, options)).pipe(Layer.provide(Protocol.layer))
+> => Layer.effectContext(make(server, options)).pipe(Layer.provide(NodeProtocol.layer))
 
 const make = Effect.fnUntraced(function* (
   server: NodeServer,

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { Bzip2Codec } from "effect-websocket/node/bzip2"
+import * as Bzip2Codec from "../../src/node/Bzip2Codec.ts"
 import { bytesOf, hex, toHex, utf8 } from "../support/frames.ts"
 import { compressed, decompressed, decompressedInPieces, describeCodec } from "../support/messageCodecs.ts"
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { SnappyCodec } from "effect-websocket/node/snappy"
 import { compressSync } from "snappy"
 import { crc32c } from "../../src/bytes/Crc32c.ts"
+import * as SnappyCodec from "../../src/node/SnappyCodec.ts"
 import { bytesOf, concat, hex, piecesOf, toHex, utf8 } from "../support/frames.ts"
 import { compressed, decompressed, decompressedInPieces, describeCodec } from "../support/messageCodecs.ts"
 

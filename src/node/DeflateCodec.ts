@@ -1,0 +1,331 @@
+/**
+ * permessage-deflate's codec (RFC 7692 section 7.2) on node:zlib.
+ *
+ * Between messages no zlib state is held, only the plain bytes that the next one may
+ * refer to: each message is a call of zlib's own, with those bytes as its dictionary.
+ * One that would take long goes to the threadpool.
+ */
+import {
+  constants,
+  createInflateRaw,
+  deflateRaw,
+  deflateRawSync,
+  type InflateRaw,
+  inflateRawSync,
+  type ZlibOptions
+} from "node:zlib"
+import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
+import { SlidingWindow } from "../bytes/SlidingWindow.ts"
+import type { DecompressFailure, MessageCompressor, MessageDecompressor } from "../extension/MessageCodec.ts"
+
+/** How the messages of one direction are decompressed. */
+export interface InflateParameters {
+  /** The sender's window has at most 2 to this power of bytes: 8 to 15. */
+  readonly windowBits: number
+  /** No message refers to an earlier one. */
+  readonly noContextTakeover: boolean
+}
+
+/** How the messages of one direction are compressed. */
+export interface DeflateParameters extends InflateParameters {
+  /** How much memory zlib takes while it compresses: 1 to 9. */
+  readonly memLevel: number
+  /** From 1, the fastest, to 9, the smallest; 0 does not compress, and -1 is zlib's default. */
+  readonly level: number
+}
+
+/** Compresses what is sent. */
+export const makeCompressor = (parameters: DeflateParameters): MessageCompressor =>
+  new DeflateCompressor(parameters)
+
+/** Decompresses what is received. A message has 2^31-1 bytes at most, whatever the limit. */
+export const makeDecompressor = (parameters: InflateParameters): MessageDecompressor =>
+  new DeflateDecompressor(parameters)
+
+/** Up to so many plain bytes go through zlib at once, in the calling turn of the event loop. */
+const quickBytes = 65_536
+/** zlib's output comes in chunks of at most so many bytes. */
+const largestChunk = 65_536
+const largestQuickChunk = 16_384
+/** The smallest chunk that Node allows. */
+const smallestChunk = 64
+
+/** A small message refers to so many bytes at most: to learn a whole window takes longer than to compress it. */
+const smallestReach = 4096
+/** Longer messages refer to more, so that learning takes a part of the time at most. */
+const reachPerByte = 4
+
+/** zlib refers no further back than its window less this, one longest match and what it looks ahead. */
+const lookahead = 262
+/** zlib deflates with no smaller window. Less its lookahead that is 250 bytes, and so within a window of 8 bits. */
+const smallestWindowBits = 9
+
+/** How many times as long a message usually gets. */
+const usualRatio = 4
+
+/** RFC 7692 section 7.2.1: the empty stored block that a sender cuts off. */
+const tailLength = 4
+
+class DeflateCompressor implements MessageCompressor {
+  readonly aloneKey: string
+  readonly #parameters: DeflateParameters
+  readonly #window = new SlidingWindow()
+  // How far back a message has referred so far. What is further back is not kept.
+  #reach = 0
+  #isClosed = false
+
+  constructor(parameters: DeflateParameters) {
+    const { level, memLevel, windowBits } = parameters
+    this.aloneKey = `permessage-deflate ${windowBits} ${memLevel} ${level}`
+    this.#parameters = parameters
+  }
+
+  compress(payload: Uint8Array, isFinal: boolean, done: (compressed: Uint8Array) => void): void {
+    const dictionary = this.#window.last(this.#reachOf(payload))
+    const options = { ...this.#optionsFor(payload), dictionary }
+    const finish = (compressed: Uint8Array): void => {
+      this.#remember(payload, isFinal)
+      done(isFinal ? withoutTail(compressed) : compressed)
+    }
+    if (payload.length <= quickBytes) {
+      finish(deflateRawSync(payload, options))
+      return
+    }
+    deflateRaw(payload, options, (error, compressed) => {
+      if (this.#isClosed) return
+      // No payload is to blame, only memory that was not to be had.
+      if (error !== null) throw error
+      finish(compressed)
+    })
+  }
+
+  compressAlone(payload: Uint8Array): Uint8Array {
+    // A copy, since it may be kept for long, and zlib's output has been cut for the worst case.
+    return withoutTail(deflateRawSync(payload, this.#optionsFor(payload))).slice()
+  }
+
+  sentAlone(payload: Uint8Array): void {
+    this.#remember(payload, true)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#window.clear()
+  }
+
+  #optionsFor(payload: Uint8Array): ZlibOptions {
+    const { level, memLevel, windowBits } = this.#parameters
+    return {
+      level,
+      memLevel,
+      windowBits: Math.max(windowBits, smallestWindowBits),
+      finishFlush: constants.Z_SYNC_FLUSH,
+      // What cannot be compressed gets only little longer.
+      chunkSize: Math.min(payload.length + smallestChunk, largestChunk)
+    }
+  }
+
+  #reachOf(payload: Uint8Array): number {
+    const farthest = 2 ** Math.max(this.#parameters.windowBits, smallestWindowBits) - lookahead
+    return Math.min(farthest, Math.max(smallestReach, reachPerByte * payload.length))
+  }
+
+  #remember(payload: Uint8Array, isFinal: boolean): void {
+    if (isFinal && this.#parameters.noContextTakeover) {
+      this.#window.clear()
+      return
+    }
+    this.#reach = Math.max(this.#reach, this.#reachOf(payload))
+    this.#window.append(payload, this.#reach)
+  }
+}
+
+const withoutTail = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length - tailLength)
+
+/**
+ * What goes after a message: the empty stored block that its sender has cut off, and
+ * a final block, so that inflating comes to an end there if the message is whole.
+ */
+const ending = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0x03, 0x00)
+
+const withEnding = (payload: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(payload.length + ending.length)
+  bytes.set(payload)
+  bytes.set(ending, payload.length)
+  return bytes
+}
+
+/** More than one typed array should be asked to hold. */
+const platformLimit = 0x7fff_ffff
+
+/** So many deflate streams of a message are read in one turn of the event loop. */
+const streamsPerTurn = 64
+
+/** Called when all that was given has come out, or cannot. */
+type Finish = (failure?: DecompressFailure) => void
+
+/**
+ * A message is a deflate stream that does not end, or several: a block with BFINAL ends
+ * one, and another begins at the next byte (RFC 7692 section 7.2.3.4). zlib stops there
+ * and says how many bytes it has taken.
+ */
+class DeflateDecompressor implements MessageDecompressor {
+  readonly #parameters: InflateParameters
+  readonly #window = new SlidingWindow()
+  // What the call under way has given so far, and how much more the message may have.
+  readonly #inflated = new ByteAccumulator()
+  #left = 0
+  // Of a message that comes in pieces, or is long.
+  #stream: InflateRaw | undefined
+  // Ends the stream's part of the call under way.
+  #settle: Finish | undefined
+  #isClosed = false
+
+  constructor(parameters: InflateParameters) {
+    this.#parameters = parameters
+  }
+
+  decompress(
+    payload: Uint8Array,
+    limit: number,
+    done: (message: Uint8Array | DecompressFailure) => void
+  ): void {
+    this.#start(payload, true, limit, (failure) => done(failure ?? this.#inflated.take()))
+  }
+
+  push(
+    piece: Uint8Array,
+    isFinal: boolean,
+    limit: number,
+    done: (pieces: ReadonlyArray<Uint8Array> | DecompressFailure) => void
+  ): void {
+    this.#start(piece, isFinal, limit, (failure) => done(failure ?? this.#inflated.takeParts()))
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#dropStream()
+    this.#inflated.clear()
+    this.#window.clear()
+  }
+
+  #start(piece: Uint8Array, isFinal: boolean, limit: number, finish: Finish): void {
+    this.#left = Math.min(limit, platformLimit)
+    const bytes = isFinal ? withEnding(piece) : piece
+    if (this.#stream === undefined) this.#inflate(bytes, isFinal, 0, finish)
+    else this.#feed(this.#stream, bytes, isFinal, finish)
+  }
+
+  /** Inflates from a stream's start; `ended`: so many streams have ended in the call under way. */
+  #inflate(bytes: Uint8Array, isFinal: boolean, ended: number, finish: Finish): void {
+    // After a final block the message needs no ending.
+    const isWhole = isFinal && (bytes.length === 0 || bytes.length === ending.length)
+    if (isWhole && this.#parameters.noContextTakeover) this.#window.clear()
+    if (isWhole || bytes.length === 0) return finish()
+    // Another stream may be short, however much follows it.
+    const isQuick = ended > 0 || (isFinal && bytes.length <= quickBytes)
+    const taken = isQuick ? this.#inflateAtOnce(bytes, isFinal) : "Unfinished"
+    if (taken === "Unfinished") this.#feed(this.#openStream(), bytes, isFinal, finish)
+    else if (typeof taken === "string") this.#fail(taken, finish)
+    else this.#goOn(bytes.subarray(taken), isFinal, ended + 1, finish)
+  }
+
+  /** Inflates what is behind a stream's end. */
+  #goOn(rest: Uint8Array, isFinal: boolean, ended: number, finish: Finish): void {
+    if (ended % streamsPerTurn !== 0) return this.#inflate(rest, isFinal, ended, finish)
+    setImmediate(() => {
+      if (!this.#isClosed) this.#inflate(rest, isFinal, ended, finish)
+    })
+  }
+
+  /** How many bytes a stream has, if it ends within what takes no long time. */
+  #inflateAtOnce(bytes: Uint8Array, isFinal: boolean): number | DecompressFailure | "Unfinished" {
+    try {
+      const { buffer, engine } = inflateOnce(bytes, {
+        windowBits: this.#parameters.windowBits,
+        dictionary: this.#dictionary,
+        chunkSize: Math.min(usualRatio * bytes.length + smallestChunk, largestQuickChunk),
+        maxOutputLength: Math.max(1, Math.min(this.#left, quickBytes))
+      })
+      return this.#take(buffer) ? engine.bytesWritten : "TooBig"
+    } catch (error) {
+      const failure = failureOf(error)
+      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isFinal
+      return mayGoOn ? "Unfinished" : failure
+    }
+  }
+
+  get #dictionary(): Uint8Array<ArrayBuffer> {
+    return this.#window.last(2 ** this.#parameters.windowBits)
+  }
+
+  #openStream(): InflateRaw {
+    const stream = createInflateRaw({
+      windowBits: this.#parameters.windowBits,
+      dictionary: this.#dictionary,
+      chunkSize: largestChunk
+    })
+    const settle = (failure?: DecompressFailure): void => {
+      if (this.#stream === stream) this.#settle?.(failure)
+    }
+    stream.on("data", (chunk: Uint8Array) => {
+      if (this.#stream === stream && !this.#take(chunk)) settle("TooBig")
+    })
+    stream.on("error", (error) => settle(failureOf(error)))
+    stream.on("end", () => settle())
+    this.#stream = stream
+    return stream
+  }
+
+  #feed(stream: InflateRaw, bytes: Uint8Array, isFinal: boolean, finish: Finish): void {
+    const before = stream.bytesWritten
+    this.#settle = (failure) => {
+      this.#settle = undefined
+      if (failure !== undefined) return this.#fail(failure, finish)
+      const taken = stream.bytesWritten - before
+      // What was not taken is behind the stream's end.
+      if (!isFinal && taken === bytes.length) return finish()
+      this.#dropStream()
+      this.#goOn(bytes.subarray(taken), isFinal, 1, finish)
+    }
+    if (isFinal) stream.end(bytes)
+    else
+      stream.write(bytes, (error) => {
+        if (!error && this.#stream === stream) this.#settle?.()
+      })
+  }
+
+  /** Takes over what has come out, unless it is too much. */
+  #take({ buffer, byteOffset, length }: Uint8Array): boolean {
+    this.#left -= length
+    if (this.#left < 0) return false
+    const bytes = new Uint8Array(buffer, byteOffset, length)
+    this.#inflated.append(bytes)
+    this.#window.append(bytes, 2 ** this.#parameters.windowBits)
+    return true
+  }
+
+  #fail(failure: DecompressFailure, finish: Finish): void {
+    this.#dropStream()
+    this.#inflated.clear()
+    finish(failure)
+  }
+
+  #dropStream(): void {
+    this.#stream?.destroy()
+    this.#stream = undefined
+  }
+}
+
+/** As documented of the option `info`; its types leave that out. */
+const inflateOnce = (bytes: Uint8Array, options: ZlibOptions): { buffer: Buffer; engine: InflateRaw } => {
+  const result: unknown = inflateRawSync(bytes, { ...options, info: true })
+  return result as { buffer: Buffer; engine: InflateRaw }
+}
+
+/** zlib's own complaints are of the bytes; all others, of the memory for what they become. */
+const failureOf = (error: unknown): DecompressFailure => {
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  return code === "Z_DATA_ERROR" || code === "Z_BUF_ERROR" ? "Corrupt" : "TooBig"
+}
