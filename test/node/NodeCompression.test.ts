@@ -1,86 +1,20 @@
 /**
- * Per-message compression over Node's sockets, between our two ends and with `ws`.
+ * Per-message compression over Node's sockets, between our two ends.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import {
-  Compression,
-  PerMessageBrotli,
-  PerMessageBzip2,
-  type PerMessageCompress,
-  PerMessageDeflate,
-  PerMessageSnappy,
-  PreparedMessage,
-  Protocol,
-  WebSocketClient,
-  WebSocketServer
-} from "effect-websocket"
-import { NodeCompression, NodeTransportClient, NodeTransportServer } from "effect-websocket/node"
-import { bzip2 } from "effect-websocket/node/bzip2"
-import { snappy } from "effect-websocket/node/snappy"
+import { PreparedMessage, WebSocketClient, WebSocketServer } from "effect-websocket"
+import { NodeTransportClient, NodeTransportServer } from "effect-websocket/node"
+import { compressions, protocolWith } from "../support/compressions.ts"
 import { anyPort, echo, urlOf } from "../support/node.ts"
-
-interface Spoken {
-  readonly extension: PerMessageCompress.CompressionExtension
-  readonly offer: PerMessageCompress.PerMessageCompressOffer
-  readonly accept: PerMessageCompress.OfferAcceptor
-}
-
-const spoken: ReadonlyArray<readonly [name: string, spoken: Spoken]> = [
-  [
-    "permessage-deflate; server_max_window_bits=15",
-    {
-      extension: NodeCompression.deflate,
-      offer: new PerMessageDeflate.PerMessageDeflateOffer(),
-      accept: PerMessageDeflate.acceptOffer({ windowBits: 15 })
-    }
-  ],
-  [
-    "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_no_context_takeover; client_max_window_bits=9",
-    {
-      extension: NodeCompression.deflate,
-      offer: new PerMessageDeflate.PerMessageDeflateOffer(),
-      accept: PerMessageDeflate.acceptOffer({
-        windowBits: 9,
-        noContextTakeover: true,
-        requestMaxWindowBits: 9,
-        requestNoContextTakeover: true
-      })
-    }
-  ],
-  [
-    "permessage-brotli",
-    {
-      extension: NodeCompression.brotli,
-      offer: new PerMessageBrotli.PerMessageBrotliOffer(),
-      accept: PerMessageBrotli.acceptOffer()
-    }
-  ],
-  [
-    "permessage-bzip2",
-    {
-      extension: bzip2,
-      offer: new PerMessageBzip2.PerMessageBzip2Offer(),
-      accept: PerMessageBzip2.acceptOffer()
-    }
-  ],
-  [
-    "permessage-snappy",
-    {
-      extension: snappy,
-      offer: new PerMessageSnappy.PerMessageSnappyOffer(),
-      accept: PerMessageSnappy.acceptOffer()
-    }
-  ]
-]
 
 const words = "the quick brown fox jumps over the lazy dog "
 const long = new Uint8Array(300_000).map((_, i) => (i * 7) ^ (i >> 5))
 
-describe.each(spoken)("%s", (name, { accept, extension, offer }) => {
-  const protocol = Layer.merge(Protocol.layer, Compression.layer([extension]))
+describe.each(compressions)("$name", ({ accept, extension, name, offer }) => {
+  const protocol = protocolWith(extension)
   const layers = Layer.merge(
     WebSocketServer.layer({ perMessageCompressionAccept: accept, maxMessagePayloadSize: 400_000 }).pipe(
       Layer.provide([protocol, NodeTransportServer.layer(anyPort)])
