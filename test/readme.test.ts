@@ -13,7 +13,7 @@ describe("README", () => {
   it("shows the programs of scratchpad, which are run by other tests", () => {
     assert.deepStrictEqual(
       programs.map(([, name]) => name),
-      ["echo.ts", "server.ts", "client.ts", "rooms.ts", "echo.test.ts"]
+      ["echo.ts", "server.ts", "client.ts", "rooms.ts", "deflate.ts", "echo.test.ts"]
     )
     assert.lengthOf([...readme.matchAll(/^```ts$/gm)], programs.length)
     for (const [, name, code] of programs) assert.strictEqual(code, read(`scratchpad/${name}`), name)

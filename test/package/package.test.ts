@@ -125,6 +125,16 @@ describe("the packed package", () => {
     }
   })
 
+  it("runs the README's compression", async () => {
+    const port = await freePort()
+    const source = readFileSync(join(root, "scratchpad/deflate.ts"), "utf8")
+    assert.include(source, "9003")
+    writeFileSync(join(app, "deflate.ts"), source.replaceAll("9003", String(port)))
+    const program = start(nodeBinary("24"), ["deflate.ts"], app)
+    await program.ended
+    assert.match(program.output(), /permessage-deflate.*6000 bytes came as \d\d\b/s)
+  })
+
   it("has types for the README's programs", () => {
     const compiler = join(root, "node_modules/typescript/bin/tsc")
     const options =
@@ -136,7 +146,8 @@ describe("the packed package", () => {
       "nodenext",
       "server.ts",
       "client.ts",
-      "rooms.ts"
+      "rooms.ts",
+      "deflate.ts"
     ]
     assert.strictEqual(execFileSync(nodeBinary("24"), args, { cwd: app, encoding: "utf8" }), "")
   })
