@@ -3,7 +3,22 @@
  *
  * Between messages no zlib state is held, only the plain bytes that the next one may
  * refer to: each message is a call of zlib's own, with those bytes as its dictionary.
- * One that would take long goes to the threadpool.
+ * One that would take long goes through the threadpool.
+ *
+ * Measured with Node 24 on two busy cores, window 15 and level 6, against streams that
+ * are kept, as `ws` does it:
+ * - Echo of 1 KiB of JSON, 50 connections: 28 to 54 us a message, of both cores 31 to
+ *   64 us; kept streams 80 to 144 us, of both cores 120 to 170 us.
+ * - Held by an idle connection: 0.6 KiB before the first message or without context
+ *   takeover; after 64 KiB each way 36 KiB (messages of 1 KiB) or 64 KiB (one message).
+ * - Resident memory for each of 2,000 connections, with what the calls left to the
+ *   garbage collector: 84 KiB, 74 KiB, without context takeover 16 KiB; the first with
+ *   a young generation of 2 MiB (`--max-semi-space-size=2`) 39 KiB; kept streams 337 KiB.
+ * - Deflating 1 KiB with a dictionary of 4 KiB takes 22 us, of 32 KiB 80 us, to 227 and
+ *   232 bytes. Inflating takes 16 us with 8 KiB, 18 us with 32 KiB.
+ * - Inflating and deflating 32 KiB takes 0.3 ms at once and 0.4 ms through the
+ *   threadpool, 64 KiB 0.8 ms and 0.6 ms, with a sixth of it on the main thread.
+ * - 16 MiB of JSON or noise: at most 18 ms of a turn of the event loop, both ways.
  */
 import {
   constants,
@@ -38,15 +53,16 @@ export interface DeflateParameters extends InflateParameters {
 export const makeCompressor = (parameters: DeflateParameters): MessageCompressor =>
   new DeflateCompressor(parameters)
 
-/** Decompresses what is received. A message has 2^31-1 bytes at most, whatever the limit. */
+/** Decompresses what is received. A limit of 0 is one: it lets only empty messages pass. */
 export const makeDecompressor = (parameters: InflateParameters): MessageDecompressor =>
   new DeflateDecompressor(parameters)
 
 /** Up to so many plain bytes go through zlib at once, in the calling turn of the event loop. */
-const quickBytes = 65_536
-/** zlib's output comes in chunks of at most so many bytes. */
+const quickBytes = 32_768
+/** zlib's output comes in chunks of so many bytes: what is expected, and at most these. */
 const largestChunk = 65_536
-const largestQuickChunk = 16_384
+/** A chunk for output that may be far more than what is expected, or far less. */
+const usualChunk = 16_384
 /** The smallest chunk that Node allows. */
 const smallestChunk = 64
 
@@ -85,7 +101,7 @@ class DeflateCompressor implements MessageCompressor {
     const options = { ...this.#optionsFor(payload), dictionary }
     const finish = (compressed: Uint8Array): void => {
       this.#remember(payload, isFinal)
-      done(isFinal ? withoutTail(compressed) : compressed)
+      done(isFinal ? withoutTail(compressed) : viewOf(compressed, compressed.length))
     }
     if (payload.length <= quickBytes) {
       finish(deflateRawSync(payload, options))
@@ -140,8 +156,11 @@ class DeflateCompressor implements MessageCompressor {
   }
 }
 
-const withoutTail = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, length - tailLength)
+const withoutTail = (compressed: Uint8Array): Uint8Array => viewOf(compressed, compressed.length - tailLength)
+
+/** A plain view: a Buffer's subarrays are slower, and its `slice` does not copy. */
+const viewOf = ({ buffer, byteOffset }: Uint8Array, length: number): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length)
 
 /**
  * What goes after a message: the empty stored block that its sender has cut off, and
@@ -156,8 +175,8 @@ const withEnding = (payload: Uint8Array): Uint8Array => {
   return bytes
 }
 
-/** More than one typed array should be asked to hold. */
-const platformLimit = 0x7fff_ffff
+/** Where a peer refers back no further than so many bytes, no more are handed to zlib. */
+const nearReach = 8192
 
 /** So many deflate streams of a message are read in one turn of the event loop. */
 const streamsPerTurn = 64
@@ -172,7 +191,10 @@ type Finish = (failure?: DecompressFailure) => void
  */
 class DeflateDecompressor implements MessageDecompressor {
   readonly #parameters: InflateParameters
+  readonly #windowSize: number
   readonly #window = new SlidingWindow()
+  // So much of the window is tried. zlib copies it, and rejects what refers to more.
+  #reach = nearReach
   // What the call under way has given so far, and how much more the message may have.
   readonly #inflated = new ByteAccumulator()
   #left = 0
@@ -184,6 +206,7 @@ class DeflateDecompressor implements MessageDecompressor {
 
   constructor(parameters: InflateParameters) {
     this.#parameters = parameters
+    this.#windowSize = 2 ** parameters.windowBits
   }
 
   decompress(
@@ -211,7 +234,7 @@ class DeflateDecompressor implements MessageDecompressor {
   }
 
   #start(piece: Uint8Array, isFinal: boolean, limit: number, finish: Finish): void {
-    this.#left = Math.min(limit, platformLimit)
+    this.#left = limit
     const bytes = isFinal ? withEnding(piece) : piece
     if (this.#stream === undefined) this.#inflate(bytes, isFinal, 0, finish)
     else this.#feed(this.#stream, bytes, isFinal, finish)
@@ -224,9 +247,9 @@ class DeflateDecompressor implements MessageDecompressor {
     if (isWhole && this.#parameters.noContextTakeover) this.#window.clear()
     if (isWhole || bytes.length === 0) return finish()
     // Another stream may be short, however much follows it.
-    const isQuick = ended > 0 || (isFinal && bytes.length <= quickBytes)
+    const isQuick = ended > 0 || (isFinal && usualRatio * bytes.length <= quickBytes)
     const taken = isQuick ? this.#inflateAtOnce(bytes, isFinal) : "Unfinished"
-    if (taken === "Unfinished") this.#feed(this.#openStream(), bytes, isFinal, finish)
+    if (taken === "Unfinished") this.#feed(this.#openStream(bytes), bytes, isFinal, finish)
     else if (typeof taken === "string") this.#fail(taken, finish)
     else this.#goOn(bytes.subarray(taken), isFinal, ended + 1, finish)
   }
@@ -244,27 +267,27 @@ class DeflateDecompressor implements MessageDecompressor {
     try {
       const { buffer, engine } = inflateOnce(bytes, {
         windowBits: this.#parameters.windowBits,
-        dictionary: this.#dictionary,
-        chunkSize: Math.min(usualRatio * bytes.length + smallestChunk, largestQuickChunk),
+        dictionary: this.#window.last(this.#reach),
+        chunkSize: Math.min(usualRatio * bytes.length + smallestChunk, usualChunk),
         maxOutputLength: Math.max(1, Math.min(this.#left, quickBytes))
       })
       return this.#take(buffer) ? engine.bytesWritten : "TooBig"
     } catch (error) {
       const failure = failureOf(error)
+      if (failure === "Corrupt" && this.#reach < this.#windowSize) {
+        this.#reach = this.#windowSize
+        return this.#inflateAtOnce(bytes, isFinal)
+      }
       const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isFinal
       return mayGoOn ? "Unfinished" : failure
     }
   }
 
-  get #dictionary(): Uint8Array<ArrayBuffer> {
-    return this.#window.last(2 ** this.#parameters.windowBits)
-  }
-
-  #openStream(): InflateRaw {
+  #openStream(bytes: Uint8Array): InflateRaw {
     const stream = createInflateRaw({
       windowBits: this.#parameters.windowBits,
-      dictionary: this.#dictionary,
-      chunkSize: largestChunk
+      dictionary: this.#window.last(this.#windowSize),
+      chunkSize: Math.min(Math.max(usualRatio * bytes.length, usualChunk), largestChunk)
     })
     const settle = (failure?: DecompressFailure): void => {
       if (this.#stream === stream) this.#settle?.(failure)
@@ -297,12 +320,12 @@ class DeflateDecompressor implements MessageDecompressor {
   }
 
   /** Takes over what has come out, unless it is too much. */
-  #take({ buffer, byteOffset, length }: Uint8Array): boolean {
-    this.#left -= length
+  #take(chunk: Uint8Array): boolean {
+    this.#left -= chunk.length
     if (this.#left < 0) return false
-    const bytes = new Uint8Array(buffer, byteOffset, length)
+    const bytes = viewOf(chunk, chunk.length)
     this.#inflated.append(bytes)
-    this.#window.append(bytes, 2 ** this.#parameters.windowBits)
+    this.#window.append(bytes, this.#windowSize)
     return true
   }
 
