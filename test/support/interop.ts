@@ -92,8 +92,26 @@ export type PeerEvent = typeof PeerEvent.Type
 /** Headers that a peer sends. */
 export type PeerHeaders = Readonly<Record<string, string | Array<string>>>
 
-/** What Autobahn alone can be told, of a connection or of all connections of a server. */
+/**
+ * What one end asks of the other's compression, in the words of offers and accepts. `requestMaxCompressLevel` is
+ * permessage-bzip2's, the others are permessage-deflate's.
+ */
+export interface CompressionRequest {
+  readonly requestNoContextTakeover?: boolean
+  readonly requestMaxWindowBits?: number
+  readonly requestMaxCompressLevel?: number
+}
+
+/** The one compression that a peer offers as a client or accepts as a server, and what it asks of us. */
+export interface PeerCompression extends CompressionRequest {
+  /** All but Autobahn know permessage-deflate alone. */
+  readonly extension: "permessage-deflate" | "permessage-bzip2"
+}
+
+/** What Autobahn alone can be told but for `compression`, of a connection or of all connections of a server. */
 export interface PeerSetup {
+  /** Default: what the peer does by itself. */
+  readonly compression?: PeerCompression
   /** Its protocol options; times are in seconds. It echoes the code and reason of a Close unless told otherwise. */
   readonly options?: Readonly<Record<string, boolean | number | ReadonlyArray<number>>>
   /** It answers neither pings nor Close frames. */
@@ -117,7 +135,7 @@ export interface ConnectCommand extends PeerSetup {
   readonly proxy?: { readonly host: string; readonly port: number }
 }
 
-/** A further server of Autobahn's, on a port of its own. */
+/** A further server of the peer's, on a port of its own. But for `compression`, only of Autobahn. */
 export interface ListenCommand extends PeerSetup {
   readonly host: string
   /** The subprotocols that it knows: it takes the first of the client's that is one. Default: `beta`. */

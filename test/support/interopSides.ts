@@ -9,21 +9,19 @@ import * as NetAddress from "effect/net/NetAddress"
 import type * as Scope from "effect/Scope"
 import {
   ClientOptions,
+  Compression,
   ConnectionDeny,
   type HandshakeError,
   type Options,
+  Protocol,
   ServerOptions,
   type Transport,
   type WebSocketChannel,
   WebSocketClient,
   WebSocketServer
 } from "effect-websocket"
-import {
-  type NodeTransportClient,
-  type NodeTransportServer,
-  NodeWebSocketClient,
-  NodeWebSocketServer
-} from "effect-websocket/node"
+import { NodeCompression, NodeTransportClient, NodeTransportServer } from "effect-websocket/node"
+import { bzip2 } from "effect-websocket/node/bzip2"
 import {
   idHeader,
   type ListenCommand,
@@ -123,6 +121,9 @@ const accept: WebSocketServer.OnConnect<never> = (request) =>
         headers: { "X-Interop-Server": "effect-websocket" }
       })
 
+/** The protocol, with what we compress with where it is negotiated. */
+const protocol = Layer.merge(Protocol.layer, Compression.layer([NodeCompression.deflate, bzip2]))
+
 const localhost = "127.0.0.1"
 
 const urlOf = (host: string, port: number, isSecure: boolean): string =>
@@ -148,19 +149,18 @@ export const ourServer = Effect.fnUntraced(function* (
         Effect.andThen(channel.closed)
       )
   }
-  const allOptions = { ...ServerOptions.hardened, ...options }
-  const serve = Effect.fnUntraced(function* (layer: ReturnType<typeof NodeWebSocketServer.layer>) {
-    const server = Context.get(yield* Layer.build(layer), WebSocketServer.WebSocketServer)
+  const serve = Effect.fnUntraced(function* (transport: ReturnType<typeof NodeTransportServer.layer>) {
+    const layer = WebSocketServer.layer({ ...ServerOptions.hardened, ...options })
+    const context = yield* Layer.build(Layer.provide(layer, [protocol, transport]))
+    const server = Context.get(context, WebSocketServer.WebSocketServer)
     yield* server.serve(handlers)
     return server
   })
   const listen = { port: 0, host }
   const { address, drain } = yield* serve(
-    tls === undefined
-      ? NodeWebSocketServer.layer(listen, allOptions)
-      : NodeWebSocketServer.layerTls(listen, tls, allOptions)
+    tls === undefined ? NodeTransportServer.layer(listen) : NodeTransportServer.layerTls(listen, tls)
   )
-  yield* serve(NodeWebSocketServer.layer({ path: socketPath }, allOptions))
+  yield* serve(NodeTransportServer.layer({ path: socketPath }))
   const url = NetAddress.isInetAddress(address) ? urlOf(host, address.port, tls !== undefined) : ""
 
   const connect = (
@@ -206,7 +206,9 @@ export const ourClient = Effect.fnUntraced(function* (
 ) {
   const peer = yield* Peer
   const context = yield* Layer.build(
-    NodeWebSocketClient.layer({ ...ClientOptions.hardened, ...options }, tls)
+    WebSocketClient.layer({ ...ClientOptions.hardened, ...options }).pipe(
+      Layer.provide([protocol, NodeTransportClient.layer(tls)])
+    )
   )
   const client = Context.get(context, WebSocketClient.WebSocketClient)
   const port = peerSetup === undefined ? peer.port : yield* peer.listen(nextId(), { ...peerSetup, host })

@@ -5,13 +5,15 @@ import { createServer, type IncomingMessage, type Server } from "node:http"
 import type { ListenOptions } from "node:net"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { WebSocket, WebSocketServer } from "ws"
+import * as Scope from "effect/Scope"
+import { type PerMessageDeflateOptions, WebSocket, WebSocketServer } from "ws"
 import {
   type ConnectCommand,
   digest,
   idHeader,
   makePeer,
   Peer,
+  type PeerCompression,
   PeerFailure,
   type SendCommand,
   type Tell,
@@ -34,9 +36,24 @@ const watch = (id: string, socket: WebSocket, { emit }: Wire): void => {
 const headersOf = ({ headers }: IncomingMessage): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
 
-const serve = (server: Server, onConnection: (socket: WebSocket, request: IncomingMessage) => void): void => {
+/** Asks what it is told to of the `other` role. Every message is compressed. */
+const deflateOptions = (
+  other: "server" | "client",
+  { requestMaxWindowBits, requestNoContextTakeover }: PeerCompression
+): PerMessageDeflateOptions => ({
+  threshold: 0,
+  [`${other}NoContextTakeover`]: requestNoContextTakeover,
+  [`${other}MaxWindowBits`]: requestMaxWindowBits
+})
+
+const serve = (
+  server: Server,
+  onConnection: (socket: WebSocket, request: IncomingMessage) => void,
+  compression?: PeerCompression
+): void => {
   new WebSocketServer({
     server,
+    perMessageDeflate: compression !== undefined && deflateOptions("client", compression),
     verifyClient: ({ req }, answer) => {
       if (req.url === "/deny") answer(false, 403, "Not for you\n", { "X-Denied-By": "ws" })
       else answer(true)
@@ -68,12 +85,15 @@ const tellDenial = (id: string, response: IncomingMessage, { emit }: Wire): void
 
 const connect = (
   id: string,
-  { headers, protocols, socketPath, url }: ConnectCommand,
+  { compression, headers, protocols, socketPath, url }: ConnectCommand,
   wire: Wire,
   onConnection: (socket: WebSocket) => void
 ): void => {
   const address = socketPath === undefined ? url : `ws+unix:${socketPath}:/`
-  const socket = new WebSocket(address, [...protocols], { headers })
+  const socket = new WebSocket(address, [...protocols], {
+    headers,
+    perMessageDeflate: compression === undefined || deflateOptions("server", compression)
+  })
   let responseHeaders: Record<string, string> = {}
   socket.on("error", ({ message }) => wire.fail(new PeerFailure({ message })))
   socket.on("upgrade", (response) => {
@@ -106,7 +126,13 @@ const listening = (options: ListenOptions) =>
     (server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
   )
 
+const portOf = (server: Server): number => {
+  const address = server.address()
+  return address === null || typeof address === "string" ? 0 : address.port
+}
+
 const start = Effect.fnUntraced(function* (wire: Wire) {
+  const scope = yield* Effect.scope
   const sockets = new Map<string, WebSocket>()
   const onConnection = (socket: WebSocket, request: IncomingMessage): void => {
     const headers = headersOf(request)
@@ -124,13 +150,25 @@ const start = Effect.fnUntraced(function* (wire: Wire) {
       for (const socket of sockets.values()) socket.terminate()
     })
   )
-  const address = onPort.address()
-  if (address !== null && typeof address !== "string") wire.emit({ event: "ready", port: address.port })
+  wire.emit({ event: "ready", port: portOf(onPort) })
 
   const tell: Tell = (command) => {
     if (command.command === "connect") {
       const { id } = command
       return connect(id, command, wire, (socket) => sockets.set(id, socket))
+    }
+    if (command.command === "listen") {
+      const { compression, host, id } = command
+      return void Effect.runFork(
+        listening({ port: 0, host }).pipe(
+          Effect.tap((server) => {
+            serve(server, onConnection, compression)
+            wire.emit({ event: "listening", id, port: portOf(server) })
+            return Effect.void
+          }),
+          Scope.provide(scope)
+        )
+      )
     }
     const socket = sockets.get(command.id)
     if (socket === undefined) throw new Error(`no connection ${command.id}`)

@@ -15,6 +15,7 @@ try:
         WebSocketServerFactory,
         WebSocketServerProtocol,
     )
+    from autobahn.websocket.compress import PERMESSAGE_COMPRESSION_EXTENSION
     from autobahn.websocket.types import ConnectionDeny
 except ImportError as error:
     lines.missing(error)
@@ -127,10 +128,45 @@ class Client(Peer, WebSocketClientProtocol):
 defaults = {"echoCloseCodeReason": True, "openHandshakeTimeout": 0, "closeHandshakeTimeout": 30}
 
 
-def set_up(factory, make, setup):
+def set_up(factory, make, setup, **options):
     factory.protocol = make
-    factory.setProtocolOptions(**{**defaults, **setup.get("options", {})})
+    factory.setProtocolOptions(**{**defaults, **setup.get("options", {}), **options})
     return factory
+
+
+def compression_of(setup):
+    """The classes of the extension, and what is asked of the other side in their words."""
+    names = {
+        "requestNoContextTakeover": "request_no_context_takeover",
+        "requestMaxWindowBits": "request_max_window_bits",
+        "requestMaxCompressLevel": "request_max_compress_level",
+    }
+    compression = setup["compression"]
+    request = {names[key]: value for key, value in compression.items() if key in names}
+    return PERMESSAGE_COMPRESSION_EXTENSION[compression["extension"]], request
+
+
+def server_compression(setup):
+    if "compression" not in setup:
+        return {}
+    classes, request = compression_of(setup)
+
+    def accept(offers):
+        for offer in offers:
+            if isinstance(offer, classes["Offer"]):
+                return classes["OfferAccept"](offer, **request)
+
+    return {"perMessageCompressionAccept": accept}
+
+
+def client_compression(setup):
+    if "compression" not in setup:
+        return {}
+    classes, request = compression_of(setup)
+    return {
+        "perMessageCompressionOffers": [classes["Offer"](**request)],
+        "perMessageCompressionAccept": classes["ResponseAccept"],
+    }
 
 
 def make_tls(protocol, setup):
@@ -152,7 +188,12 @@ def make_tls(protocol, setup):
 
 def make_server(setup):
     clients = itertools.count(1)
-    return set_up(WebSocketServerFactory(), lambda: Server(setup, next(clients)), setup)
+    return set_up(
+        WebSocketServerFactory(),
+        lambda: Server(setup, next(clients)),
+        setup,
+        **server_compression(setup),
+    )
 
 
 async def listen(command):
@@ -180,7 +221,7 @@ async def connect(command):
         proxy=command.get("proxy"),
     )
     factory.setProtocolOptions(serverConnectionDropTimeout=30)
-    set_up(factory, make, command)
+    set_up(factory, make, command, **client_compression(command))
     loop = asyncio.get_running_loop()
     if "socketPath" in command:
         await loop.create_unix_connection(factory, command["socketPath"])

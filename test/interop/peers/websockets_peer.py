@@ -10,6 +10,10 @@ import lines
 
 try:
     from websockets.exceptions import ConnectionClosed, InvalidStatusCode
+    from websockets.extensions.permessage_deflate import (
+        ClientPerMessageDeflateFactory,
+        ServerPerMessageDeflateFactory,
+    )
     from websockets.legacy.client import WebSocketClientProtocol, connect, unix_connect
     from websockets.legacy.server import WebSocketServerProtocol, serve, unix_serve
 except ImportError as error:
@@ -82,6 +86,19 @@ async def serve_echo(connection):
     await echo(connection, connection.request_headers)
 
 
+def compression_options(make, other, command):
+    """Asks what it is told to of the `other` role."""
+    if "compression" not in command:
+        return {}
+    request = command["compression"]
+    parameters = {}
+    if "requestNoContextTakeover" in request:
+        parameters[f"{other}_no_context_takeover"] = request["requestNoContextTakeover"]
+    if "requestMaxWindowBits" in request:
+        parameters[f"{other}_max_window_bits"] = request["requestMaxWindowBits"]
+    return {"compression": None, "extensions": [make(**parameters)]}
+
+
 async def connect_echo(command):
     def make(*args, **kwargs):
         client = Client(*args, **kwargs)
@@ -93,6 +110,7 @@ async def connect_echo(command):
         "subprotocols": command["protocols"] or None,
         "extra_headers": command["headers"],
         "max_size": largest_message,
+        **compression_options(ClientPerMessageDeflateFactory, "server", command),
     }
     connecting = (
         unix_connect(command["socketPath"], command["url"], **options)
@@ -122,6 +140,11 @@ async def handle(command):
     if kind == "connect":
         await connect_echo(command)
         return
+    if kind == "listen":
+        compression = compression_options(ServerPerMessageDeflateFactory, "client", command)
+        server = await serve(serve_echo, command["host"], 0, **{**server_options, **compression})
+        lines.emit("listening", id=command["id"], port=server.sockets[0].getsockname()[1])
+        return
     connection = connections[command["id"]]
     if kind == "send":
         payload = lines.decode(command["payload"])
@@ -134,15 +157,17 @@ async def handle(command):
         await connection.close(command["code"], command["reason"])
 
 
+server_options = {
+    "create_protocol": Server,
+    "subprotocols": ["beta"],
+    "extra_headers": {"X-Interop-Server": "websockets"},
+    "max_size": largest_message,
+}
+
+
 async def start():
-    options = {
-        "create_protocol": Server,
-        "subprotocols": ["beta"],
-        "extra_headers": {"X-Interop-Server": "websockets"},
-        "max_size": largest_message,
-    }
-    server = await serve(serve_echo, "127.0.0.1", 0, **options)
-    await unix_serve(serve_echo, sys.argv[1], **options)
+    server = await serve(serve_echo, "127.0.0.1", 0, **server_options)
+    await unix_serve(serve_echo, sys.argv[1], **server_options)
     lines.emit("ready", port=server.sockets[0].getsockname()[1])
     return handle
 
