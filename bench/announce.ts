@@ -5,6 +5,9 @@ export const endWithStdin = (): void => {
   process.stdin.on("end", () => process.exit()).resume()
 }
 
+/** This server is to speak permessage-deflate. */
+export const deflates = process.argv.includes("--deflate")
+
 /** Tells the parent where this server listens, as a line on stdout. */
 export const announce = (port: number): void => {
   endWithStdin()

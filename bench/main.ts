@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
   }
 })
 
-const peers = options.peers.split(",")
+const selectedPeers = options.peers.split(",")
 const rounds = Number(options.rounds ?? (options.short ? 1 : 6))
 const durations = options.short ? { warmUpMs: 200, measureMs: 300 } : { warmUpMs: 500, measureMs: 2000 }
 
@@ -35,7 +35,9 @@ const scenarioOf = (id: string): Scenario => {
 
 /** Rounds of all peers in turn, each round starting with another peer. */
 const runScenario = async (scenario: Scenario): Promise<ReadonlyArray<Series>> => {
-  const servers = await Promise.all(peers.map(startServer))
+  // Raw TCP has no compression to compare.
+  const peers = scenario.compressed ? selectedPeers.filter((peer) => peer !== "tcp") : selectedPeers
+  const servers = await Promise.all(peers.map((peer) => startServer(peer, scenario.compressed)))
   const samples: ReadonlyArray<Array<Sample>> = peers.map(() => [])
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < peers.length; turn++) {
@@ -58,7 +60,7 @@ const runScenario = async (scenario: Scenario): Promise<ReadonlyArray<Series>> =
 const main = async (): Promise<void> => {
   const selected = options.scenarios.split(",").map(scenarioOf)
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds takes a number from 1")
-  for (const peer of peers) {
+  for (const peer of selectedPeers) {
     const file = `bench/servers/${peer}.ts`
     if (!existsSync(`${import.meta.dirname}/servers/${peer}.ts`)) {
       throw new Error(`${file} does not exist: add that server, or choose other peers with --peers`)

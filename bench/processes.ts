@@ -51,8 +51,8 @@ const end = async (child: Child): Promise<void> => {
   clearTimeout(timer)
 }
 
-export const startServer = async (name: string): Promise<Server> => {
-  const child = start(SERVER_CPU, `servers/${name}.ts`)
+export const startServer = async (name: string, compressed: boolean): Promise<Server> => {
+  const child = start(SERVER_CPU, `servers/${name}.ts`, ...(compressed ? ["--deflate"] : []))
   const { port } = (await firstLine(child, `server ${name}`)) as { port: number }
   child.stdout.resume()
   return { port, pid: child.pid!, end: () => end(child) }

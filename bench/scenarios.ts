@@ -1,4 +1,7 @@
-/** Messages echoed per second over connections that stay open. */
+/**
+ * Messages echoed per second over connections that stay open. Compressed are those of JSON, by permessage-deflate
+ * with context takeover.
+ */
 export interface EchoScenario {
   readonly kind: "echo"
   readonly id: string
@@ -10,6 +13,7 @@ export interface EchoScenario {
   readonly size: number
   /** Report the payload rate as well. */
   readonly throughput: boolean
+  readonly compressed: boolean
 }
 
 /** Connections per second, each: connect, one echo, closing handshake. */
@@ -21,6 +25,7 @@ export interface ConnectScenario {
   readonly parallel: number
   readonly payload: "text" | "binary"
   readonly size: number
+  readonly compressed: false
 }
 
 export type Scenario = EchoScenario | ConnectScenario
@@ -31,8 +36,8 @@ const MiB = 1024 * KiB
 const echo = (
   id: string,
   title: string,
-  options: Omit<EchoScenario, "kind" | "id" | "title">
-): EchoScenario => ({ kind: "echo", id, title, ...options })
+  options: Omit<EchoScenario, "kind" | "id" | "title" | "compressed">
+): EchoScenario => ({ kind: "echo", id, title, compressed: false, ...options })
 
 /** Every scenario. A new kind needs its runner in `load.ts`. */
 export const scenarios: ReadonlyArray<Scenario> = [
@@ -72,12 +77,23 @@ export const scenarios: ReadonlyArray<Scenario> = [
     throughput: true
   }),
   {
+    ...echo("f", "50 conns, 1 KiB JSON deflated, 4 in flight", {
+      connections: 50,
+      inFlight: 4,
+      payload: "text",
+      size: KiB,
+      throughput: false
+    }),
+    compressed: true
+  },
+  {
     kind: "connect",
     id: "g",
     title: "connect + echo + close, 50 in parallel",
     parallel: 50,
     payload: "text",
-    size: 32
+    size: 32,
+    compressed: false
   }
 ]
 

@@ -1,7 +1,7 @@
 import type { ConnectScenario } from "../scenarios.ts"
 import { Connection } from "./connection.ts"
 import { countdown } from "./countdown.ts"
-import { makeExchange } from "./frames.ts"
+import { makeExchange } from "./exchange.ts"
 import { failOnStall, type Job, measure, type Sample } from "./measure.ts"
 
 /** Keeps `parallel` connections going through their short life, then waits for the last to close. */

@@ -1,8 +1,9 @@
 import { connect, type Socket } from "node:net"
+import type { Exchange, Replies } from "./exchange.ts"
 import { fail } from "./fail.ts"
-import { closeReply, closeRequest, type Exchange, readBuffer } from "./frames.ts"
+import { closeReply, closeRequest, readBuffer } from "./frames.ts"
 
-const handshakeRequest = (port: number): string =>
+const handshakeRequest = (port: number, extension: string | undefined): string =>
   [
     "GET / HTTP/1.1",
     `Host: 127.0.0.1:${port}`,
@@ -10,11 +11,13 @@ const handshakeRequest = (port: number): string =>
     "Connection: Upgrade",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Version: 13",
+    ...(extension === undefined ? [] : [`Sec-WebSocket-Extensions: ${extension}`]),
     "\r\n"
   ].join("\r\n")
 
 /** The accept value of RFC 6455 section 1.3 for the key above. */
 const acceptHeader = /\r\nsec-websocket-accept: *s3pPLMBiTxaQ9kYGzzhZRbK\+xOo= *\r\n/i
+const extensionsHeader = /\r\nsec-websocket-extensions: *(.*?) *\r\n/i
 
 export interface ConnectionEvents {
   readonly opened: (connection: Connection) => void
@@ -27,16 +30,17 @@ export interface ConnectionEvents {
 export class Connection {
   outstanding = 0
   readonly #exchange: Exchange
+  readonly #replies: Replies
   readonly #events: ConnectionEvents
   readonly #socket: Socket
   #phase: "handshake" | "open" | "closing" = "handshake"
   /** Bytes of the handshake or of the closing frame so far. */
   #head = ""
-  /** Position in the reply being received. */
-  #offset = 0
+  #sent = 0
 
   constructor(port: number, exchange: Exchange, events: ConnectionEvents) {
     this.#exchange = exchange
+    this.#replies = exchange.replies()
     this.#events = events
     this.#socket = connect({
       port,
@@ -45,7 +49,7 @@ export class Connection {
       onread: { buffer: readBuffer, callback: (size) => this.#received(size) }
     })
     this.#socket.on("connect", () =>
-      exchange.raw ? this.#open() : this.#socket.write(handshakeRequest(port))
+      exchange.raw ? this.#open() : this.#socket.write(handshakeRequest(port, exchange.extension))
     )
     this.#socket.on("error", (error) => fail(`connection failed: ${error.message}`))
     this.#socket.on("close", () => this.#closed())
@@ -53,7 +57,8 @@ export class Connection {
 
   send(count: number): void {
     this.outstanding += count
-    this.#socket.write(this.#exchange.requests[count]!)
+    this.#socket.write(this.#exchange.request(this.#sent, count))
+    this.#sent += count
   }
 
   close(): void {
@@ -74,11 +79,7 @@ export class Connection {
   }
 
   #receivedReplies(size: number): void {
-    const { replies, replySize } = this.#exchange
-    const end = this.#offset + size
-    if (replies.compare(readBuffer, 0, size, this.#offset, end) !== 0) this.#mismatch(size)
-    const count = Math.floor(end / replySize)
-    this.#offset = end - count * replySize
+    const count = this.#replies.received(size)
     if (count === 0) return
     this.outstanding -= count
     if (this.outstanding < 0) fail("more replies than messages")
@@ -89,7 +90,8 @@ export class Connection {
     this.#head += readBuffer.toString("latin1", 0, size)
     if (this.#phase === "closing" || !this.#head.includes("\r\n\r\n")) return
     const accepted = this.#head.startsWith("HTTP/1.1 101 ") && acceptHeader.test(this.#head)
-    if (!accepted || !this.#head.endsWith("\r\n\r\n"))
+    const extension = extensionsHeader.exec(this.#head)?.[1]
+    if (!accepted || extension !== this.#exchange.extension || !this.#head.endsWith("\r\n\r\n"))
       fail(`handshake refused: ${JSON.stringify(this.#head)}`)
     this.#head = ""
     this.#open()
@@ -101,17 +103,5 @@ export class Connection {
     if (this.#head !== expected)
       fail(`wrong closing frame: ${Buffer.from(this.#head, "latin1").toString("hex")}`)
     this.#events.closed()
-  }
-
-  #mismatch(size: number): never {
-    const expected = this.#exchange.replies.subarray(this.#offset)
-    let index = 0
-    while (readBuffer[index] === expected[index]) index++
-    const excerpt = (bytes: Buffer) => bytes.subarray(index, Math.min(index + 16, size)).toString("hex")
-    const position = (this.#offset + index) % this.#exchange.replySize
-    return fail(
-      `echo mismatch at byte ${position} of a frame of ${this.#exchange.replySize}:` +
-        ` expected ${excerpt(expected)}, received ${excerpt(readBuffer)}`
-    )
   }
 }

@@ -1,7 +1,7 @@
 import type { EchoScenario } from "../scenarios.ts"
 import { Connection } from "./connection.ts"
 import { countdown } from "./countdown.ts"
-import { makeExchange } from "./frames.ts"
+import { makeExchange } from "./exchange.ts"
 import { failOnStall, type Job, measure, type Sample } from "./measure.ts"
 
 /** Keeps `inFlight` messages outstanding on every connection, then waits for the last replies. */

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Stream from "effect/Stream"
-import { ServerOptions, WebSocketServer } from "effect-websocket"
+import { PerMessageDeflate, ServerOptions, WebSocketServer } from "effect-websocket"
 import { NodeWebSocketServer } from "effect-websocket/node"
-import { announce } from "../announce.ts"
+import { announce, deflates } from "../announce.ts"
 
 const Echo = WebSocketServer.serve({
   onOpen: (channel) => Stream.runForEach(channel.messages, channel.send)
@@ -20,8 +20,12 @@ const Announce = Layer.effectDiscard(
   })
 )
 
+const options: ServerOptions.ServerOptionsInput = deflates
+  ? { ...ServerOptions.hardened, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
+  : ServerOptions.hardened
+
 Layer.mergeAll(Echo, Announce).pipe(
-  Layer.provide(NodeWebSocketServer.layer({ port: 0, host: "127.0.0.1" }, ServerOptions.hardened)),
+  Layer.provide(NodeWebSocketServer.layer({ port: 0, host: "127.0.0.1" }, options)),
   Layer.launch,
   Effect.runFork
 )

@@ -1,0 +1,126 @@
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib"
+import type { Exchange, Replies } from "./exchange.ts"
+import { fail } from "./fail.ts"
+import { clientFrame, opcodes, RSV1, readBuffer } from "./frames.ts"
+
+/** The largest window of RFC 7692 section 7.1.2. */
+const windowSize = 32 * 1024
+/** What a sender cuts off a message (RFC 7692 section 7.2.1). */
+const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
+const finishFlush = constants.Z_SYNC_FLUSH
+
+/** Sensor readings as JSON, the same in every run; spaces behind them fill up to `size`. */
+const jsonOf = (id: number, size: number): Buffer => {
+  let state = id + 1
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return (state >>> 8) % below
+  }
+  const readings: Array<unknown> = []
+  let text = ""
+  for (;;) {
+    readings.push({
+      time: 1_700_000_000 + random(1e6),
+      celsius: random(400) / 10,
+      humidity: random(100),
+      state: ["ok", "stale", "failed"][random(3)]
+    })
+    const longer = JSON.stringify({ id, sensor: `sensor-${random(1000)}`, readings })
+    if (longer.length > size) return Buffer.from(text.padEnd(size))
+    text = longer
+  }
+}
+
+/** What the connections of an exchange expect, and know already. */
+class Expectation {
+  readonly #payloads: ReadonlyArray<Buffer>
+  readonly #twice: Buffer
+  /** By place, the compressed replies that have been inflated and were right. */
+  readonly #known: ReadonlyArray<Set<string>>
+
+  constructor(payloads: ReadonlyArray<Buffer>) {
+    this.#payloads = payloads
+    this.#twice = Buffer.concat([...payloads, ...payloads])
+    this.#known = [...payloads, ...payloads].map(() => new Set())
+  }
+
+  /**
+   * What a reply inflates to depends on its bytes and on the window before it. From the second
+   * cycle on each cycle's windows are the same, so that each reply need be inflated only once.
+   */
+  check(index: number, compressed: Buffer): void {
+    const cycle = this.#payloads.length
+    const turn = index % cycle
+    const isFirstCycle = index < cycle
+    const known = this.#known[isFirstCycle ? index : cycle + turn]!
+    const bytes = compressed.toString("latin1")
+    if (known.has(bytes)) return
+    const expected = this.#payloads[turn]!
+    const start = isFirstCycle ? 0 : turn * expected.length
+    const window = this.#twice.subarray(start, (isFirstCycle ? turn : turn + cycle) * expected.length)
+    if (!inflate(compressed, window).equals(expected)) fail(`echo mismatch in message ${index}`)
+    known.add(bytes)
+  }
+}
+
+const inflate = (compressed: Buffer, dictionary: Buffer): Buffer => {
+  try {
+    return inflateRawSync(Buffer.concat([compressed, tail]), { dictionary, finishFlush })
+  } catch (cause) {
+    return fail(`a reply cannot be inflated: ${cause}`)
+  }
+}
+
+class DeflatedReplies implements Replies {
+  readonly #expectation: Expectation
+  #count = 0
+  /** The start of a frame. */
+  #begun = Buffer.alloc(0)
+
+  constructor(expectation: Expectation) {
+    this.#expectation = expectation
+  }
+
+  received(size: number): number {
+    const bytes = Buffer.concat([this.#begun, readBuffer.subarray(0, size)])
+    const before = this.#count
+    let offset = 0
+    while (bytes.length - offset >= 4) {
+      if (bytes[offset] !== (0x80 | RSV1 | opcodes.text)) fail("a reply is not one compressed text frame")
+      const short = bytes[offset + 1]!
+      if (short > 126) fail("a compressed reply is masked, or longer than 64 KiB")
+      const start = offset + (short === 126 ? 4 : 2)
+      const end = start + (short === 126 ? bytes.readUInt16BE(offset + 2) : short)
+      if (end > bytes.length) break
+      this.#expectation.check(this.#count++, bytes.subarray(start, end))
+      offset = end
+    }
+    this.#begun = bytes.subarray(offset)
+    return this.#count - before
+  }
+}
+
+/**
+ * permessage-deflate with context takeover both ways. The messages are different ones that fill a
+ * window together, and come in turn. They were compressed beforehand, none refers to another.
+ */
+export const makeDeflateExchange = (size: number): Exchange => {
+  const cycle = windowSize / size
+  const payloads = Array.from({ length: cycle }, (_, id) => jsonOf(id, size))
+  const frames = payloads.map((payload) =>
+    clientFrame(RSV1 | opcodes.text, deflateRawSync(payload, { finishFlush }).subarray(0, -tail.length))
+  )
+  const offsets = [0]
+  for (const frame of [...frames, ...frames]) offsets.push(offsets.at(-1)! + frame.length)
+  const twice = Buffer.concat([...frames, ...frames])
+  const expectation = new Expectation(payloads)
+  return {
+    raw: false,
+    extension: "permessage-deflate",
+    request: (sent, count) => {
+      const first = sent % cycle
+      return twice.subarray(offsets[first], offsets[first + count])
+    },
+    replies: () => new DeflatedReplies(expectation)
+  }
+}
