@@ -9,6 +9,8 @@ type Child = ChildProcessByStdio<Writable, Readable, null>
 export interface Server {
   readonly port: number
   readonly pid: number
+  /** What it uses, collected where this process has --expose-gc, which its children inherit. */
+  readonly memory: () => Promise<NodeJS.MemoryUsage>
   readonly end: () => Promise<void>
 }
 
@@ -37,9 +39,14 @@ const start = (cpu: number, module: string, ...args: ReadonlyArray<string>): Chi
   return child
 }
 
-const firstLine = async (child: Child, name: string): Promise<unknown> => {
-  for await (const line of createInterface(child.stdout)) return JSON.parse(line)
-  throw new Error(`${name} ended without an answer`)
+/** Reads the lines of JSON on a child's stdout. */
+const reader = (child: Child, name: string): (() => Promise<unknown>) => {
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  return async () => {
+    const line = await lines.next()
+    if (line.done === true) throw new Error(`${name} ended without an answer`)
+    return JSON.parse(line.value)
+  }
 }
 
 const end = async (child: Child): Promise<void> => {
@@ -53,14 +60,18 @@ const end = async (child: Child): Promise<void> => {
 
 export const startServer = async (name: string, compressed: boolean): Promise<Server> => {
   const child = start(SERVER_CPU, `servers/${name}.ts`, ...(compressed ? ["--deflate"] : []))
-  const { port } = (await firstLine(child, `server ${name}`)) as { port: number }
-  child.stdout.resume()
-  return { port, pid: child.pid!, end: () => end(child) }
+  const answer = reader(child, `server ${name}`)
+  const { port } = (await answer()) as { port: number }
+  const memory = async () => {
+    child.stdin.write("\n")
+    return (await answer()) as NodeJS.MemoryUsage
+  }
+  return { port, pid: child.pid!, memory, end: () => end(child) }
 }
 
 export const runLoad = async (job: Job): Promise<Sample> => {
   const child = start(LOAD_CPU, "load.ts", JSON.stringify(job))
-  const sample = (await firstLine(child, "the load generator")) as Sample
+  const sample = (await reader(child, "the load generator")()) as Sample
   await end(child)
   return sample
 }
