@@ -70,7 +70,7 @@ class Crowd {
 }
 
 interface Usage {
-  /** Resident set. */
+  /** Resident set: also what was freed, and the allocator has not given back. */
   readonly rss: number
   /** What V8 knows of: its heap, buffers, and zlib's state. */
   readonly known: number
