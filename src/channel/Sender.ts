@@ -194,26 +194,40 @@ export class Sender {
    * or later. Interrupted then, it is written all the same.
    */
   #writeLater(sent: Sent, write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => {
-      let isWritten = false
-      let isWithin = true
-      let onWritten = () => {}
-      const begin = this.#write(sent, () => {
-        write(() => {
-          isWritten = true
-          if (!isWithin) this.#outbox.flush()
-          onWritten()
-        })
-        isWithin = false
-      })
-      const rest = Effect.callback<void, WebSocketError>((resume) => {
-        onWritten = () =>
-          resume(this.#connection.state === "Open" ? Effect.void : Effect.fail(this.#engine.error))
-        // The fiber may have yielded on its way here.
-        if (isWritten) onWritten()
-      })
-      return Effect.flatMap(begin, () => (isWritten ? Effect.void : rest))
+    return Effect.suspend(() => this.#untilWritten(write, (start) => this.#write(sent, start)))
+  }
+
+  /** Begins to write within this call, whether there is room or not, and gives what waits for the end of that. */
+  #writeAnyway(write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
+    return this.#untilWritten(write, (start) => {
+      start()
+      this.#outbox.flush()
+      return Effect.void
     })
+  }
+
+  #untilWritten(
+    write: (written: () => void) => void,
+    begin: (start: () => void) => Effect.Effect<void, WebSocketError>
+  ): Effect.Effect<void, WebSocketError> {
+    let isWritten = false
+    let isWithin = true
+    let onWritten = () => {}
+    const begun = begin(() => {
+      write(() => {
+        isWritten = true
+        if (!isWithin) this.#outbox.flush()
+        onWritten()
+      })
+      isWithin = false
+    })
+    const rest = Effect.callback<void, WebSocketError>((resume) => {
+      onWritten = () =>
+        resume(this.#connection.state === "Open" ? Effect.void : Effect.fail(this.#engine.error))
+      // The fiber may have yielded on its way here.
+      if (isWritten) onWritten()
+    })
+    return Effect.flatMap(begun, () => (isWritten ? Effect.void : rest))
   }
 
   // ---- a message in fragments ---------------------------------------------
@@ -331,7 +345,7 @@ export class Sender {
     if (state !== "Open") return isSuccess ? Effect.fail(this.#engine.error) : Effect.void
     const problem = isInFrame ? frameTooShort : fragments.isComplete ? undefined : notUtf8
     if (isSuccess && problem === undefined) {
-      return this.#writeLater("Fragment", (written) =>
+      return this.#writeAnyway((written) =>
         this.#connection.sendFragment(noBytes, true, () => {
           this.#outbox.isMessageOpen = false
           written()

@@ -66,7 +66,8 @@ const framesOf = Effect.fnUntraced(function* ({ peer, peerEnd }: Session) {
   peerEnd.resume()
   for (let before = -1; before < peer.received + frames.length; yield* settle) {
     before = peer.received + frames.length
-    yield* settle
+    // A fiber that yields at every few steps takes many turns for its next frame.
+    for (let turn = 0; turn < 6; turn++) yield* settle
   }
   return frames
 })
