@@ -69,9 +69,7 @@ export class Sender {
     return Effect.suspend(() => {
       if (typeof message === "string") return this.#sendText(message, false)
       if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false)
-      if (message instanceof PreparedMessage) {
-        return this.#sendPrepared(message)
-      }
+      if (message instanceof PreparedMessage) return this.#sendPrepared(message)
       const { payload, skipCompress = false } = message
       const isBinary = message.isBinary ?? typeof payload !== "string"
       if (typeof payload === "string") {
@@ -216,7 +214,7 @@ export class Sender {
     const begun = begin(() => {
       write(() => {
         isWritten = true
-        if (!isWithin) this.#outbox.flush()
+        if (!isWithin && this.#connection.state === "Open") this.#outbox.flush()
         onWritten()
       })
       isWithin = false

@@ -183,6 +183,23 @@ describe.each(roles)("a %s that sends compressed messages", (role) => {
     })
   )
 
+  it.effect("fails all sends when the transport is lost while one is compressed", () =>
+    Effect.gen(function* () {
+      const codec = manual()
+      const { channel, peer } = yield* openXor(role, {}, { later: codec.later, threshold: 3 })
+      const sends = yield* Effect.forkChild(
+        Effect.all(
+          ["first", "2", "third"].map((message) => Effect.flip(channel.send(message))),
+          { concurrency: "unbounded" }
+        )
+      )
+      yield* settle
+      peer.drop()
+      // The codec is never done.
+      for (const { reason } of yield* Fiber.join(sends)) assert.notStrictEqual(reason._tag, "InvalidCall")
+    })
+  )
+
   it.effect("compresses a prepared message once for all", () =>
     Effect.gen(function* () {
       const sessions = [yield* openXor(role), yield* openXor(role)]
