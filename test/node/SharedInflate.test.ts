@@ -1,0 +1,75 @@
+import { constants, deflateRawSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { type Inflated, inflate, inflateAlone } from "../../src/node/SharedInflate.ts"
+import { json, noise, randomFrom } from "../support/deflate.ts"
+import { bytesOf, concat, hex, utf8 } from "../support/frames.ts"
+
+const ways = [
+  { way: "on the shared state", run: inflate },
+  { way: "with an object of its own", run: inflateAlone }
+]
+
+const empty = new Uint8Array(0)
+
+/** What is thrown, by its code. */
+const outcome = (run: () => Inflated): Inflated | unknown => {
+  try {
+    return run()
+  } catch (error) {
+    return error instanceof Error && "code" in error ? error.code : error
+  }
+}
+
+describe("SharedInflate", () => {
+  it.effect.each(ways)("$way: a stream that refers to the window, and where it ends", ({ run }) =>
+    Effect.sync(() => {
+      const random = randomFrom(3)
+      for (let round = 0; round < 300; round++) {
+        const window = json(random(32_769), random)
+        const message = round % 3 === 0 ? noise(random(5000), random) : json(random(5000), random)
+        const behind = noise(random(20), random)
+        const stream = deflateRawSync(message, { dictionary: window })
+        const { output, taken } = run(window, concat(stream, behind))
+        assert.strictEqual(Object.getPrototypeOf(output), Uint8Array.prototype)
+        assert.isTrue(Buffer.compare(output, message) === 0, `round ${round}`)
+        assert.strictEqual(taken, stream.length)
+      }
+    })
+  )
+
+  it.effect.each(ways)("$way: the output is the caller's", ({ run }) =>
+    Effect.sync(() => {
+      const first = run(empty, deflateRawSync(utf8("first"))).output
+      run(empty, deflateRawSync(utf8("other")))
+      assert.deepStrictEqual(first, utf8("first"))
+      assert.strictEqual(first.buffer.byteLength, 5)
+    })
+  )
+
+  it.effect.each(ways)("$way: what it cannot inflate is thrown, and the next is inflated again", ({ run }) =>
+    Effect.sync(() => {
+      const message = deflateRawSync(utf8("again"))
+      const unended = deflateRawSync(utf8("again"), { finishFlush: constants.Z_SYNC_FLUSH })
+      const bomb = (size: number) => deflateRawSync(bytesOf(size))
+      const back = deflateRawSync(utf8("window"), { dictionary: utf8("a window") })
+      for (const [code, window, bytes] of [
+        ["Z_DATA_ERROR", empty, hex("ff ff ff ff")],
+        ["Z_BUF_ERROR", empty, unended],
+        ["Z_BUF_ERROR", empty, empty],
+        ["Z_DATA_ERROR", utf8("dow"), back],
+        ["ERR_BUFFER_TOO_LARGE", empty, bomb(65_537)],
+        ["ERR_BUFFER_TOO_LARGE", empty, bomb(1 << 24)],
+        ["ERR_BUFFER_TOO_LARGE", bytesOf(32_768), bomb(32_769)]
+      ] as const) {
+        assert.strictEqual(
+          outcome(() => run(window, bytes)),
+          code
+        )
+        assert.deepStrictEqual(run(empty, message), { output: utf8("again"), taken: message.length })
+      }
+      assert.strictEqual(run(empty, bomb(65_536)).output.length, 65_536)
+      assert.strictEqual(run(bytesOf(32_768), bomb(32_768)).output.length, 32_768)
+    })
+  )
+})
