@@ -1,11 +1,27 @@
 import type { Server } from "node:net"
 
+/** What a server is told with an argument to do: `--deflate` (permessage-deflate), `--room` (everything to everyone). */
+export type Mode = "deflate" | "room"
+
+/** What a server tells the bench in its first line on stdout, as JSON. */
+export interface Announcement {
+  readonly port: number
+  /** Bytes come back as they were sent, without WebSocket. */
+  readonly raw?: boolean
+  /** The modes it has. */
+  readonly modes?: ReadonlyArray<Mode>
+  /** It answers each line on stdin with its `process.memoryUsage()` after a collection, as JSON. */
+  readonly memory?: boolean
+}
+
+/** Whether this process is to run in that mode. */
+export const hasMode = (mode: Mode): boolean => process.argv.includes(`--${mode}`)
+
 /** Ends this process when its parent closes stdin, or is gone. */
 export const endWithStdin = (): void => {
   process.stdin.on("end", () => process.exit()).resume()
 }
 
-/** Answers each chunk on stdin with what memory is in use after a collection, if Node has --expose-gc. */
 const reportMemory = (): void => {
   process.stdin.on("data", () => {
     globalThis.gc?.()
@@ -13,21 +29,19 @@ const reportMemory = (): void => {
   })
 }
 
-/** This server is to speak permessage-deflate. */
-export const deflates = process.argv.includes("--deflate")
-
-/** Tells the parent where this server listens, as a line on stdout. */
-export const announce = (port: number): void => {
+/** Tells the parent where this server listens and what it can. */
+export const announce = (port: number, modes: ReadonlyArray<Mode>, raw = false): void => {
   endWithStdin()
   reportMemory()
-  console.log(JSON.stringify({ port }))
+  const announcement: Announcement = { port, raw, modes, memory: true }
+  console.log(JSON.stringify(announcement))
 }
 
 /** Listens on a free loopback port and announces it. */
-export const listen = (server: Server): void => {
+export const listen = (server: Server, modes: ReadonlyArray<Mode>, raw = false): void => {
   server.listen(0, "127.0.0.1", () => {
     const address = server.address()
     if (address === null || typeof address === "string") throw new Error("not a TCP server")
-    announce(address.port)
+    announce(address.port, modes, raw)
   })
 }

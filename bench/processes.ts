@@ -2,26 +2,29 @@ import { type ChildProcessByStdio, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import type { Readable, Writable } from "node:stream"
-import type { Job, Sample } from "./load/measure.ts"
 
-type Child = ChildProcessByStdio<Writable, Readable, null>
+export type Child = ChildProcessByStdio<Writable, Readable, null>
 
-export interface Server {
-  readonly port: number
-  readonly pid: number
-  /** What it uses, collected where this process has --expose-gc, which its children inherit. */
-  readonly memory: () => Promise<NodeJS.MemoryUsage>
-  readonly end: () => Promise<void>
-}
+/** Which CPU a process runs on: what is measured has one for itself. */
+export const cpuOf = { measured: 0, counterpart: 1 }
 
-const SERVER_CPU = 0
-const LOAD_CPU = 1
-const GRACE_MS = 2000
+const GRACE_MS = 5000
 
-const canPin = (cpu: number): boolean => spawnSync("taskset", ["-c", `${cpu}`, "true"]).status === 0
+const pin = (cpu: number, ...args: ReadonlyArray<string>): boolean =>
+  spawnSync("taskset", [...args.slice(0, -1), `${cpu}`, ...args.slice(-1)]).status === 0
 
-/** Whether servers and generator have a CPU each. */
-export const pinned = canPin(SERVER_CPU) && canPin(LOAD_CPU)
+/** Whether the two have a CPU each. This process is the counterpart's, or idle. */
+export const pinned = pin(cpuOf.measured, "-c", "true") && pin(cpuOf.counterpart, "-pc", `${process.pid}`)
+
+/** The options with which this process's Node runs the sources. */
+export const sourceOptions: ReadonlyArray<string> = process.execArgv
+
+/** A command that runs a module of this directory with this process's Node. */
+export const nodeCommand = (
+  nodeOptions: ReadonlyArray<string>,
+  module: string,
+  ...args: ReadonlyArray<string>
+): ReadonlyArray<string> => [process.execPath, ...nodeOptions, `${import.meta.dirname}/${module}`, ...args]
 
 const children = new Set<Child>()
 process.on("exit", () => {
@@ -29,18 +32,19 @@ process.on("exit", () => {
 })
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1))
 
-/** Runs a module of this directory with this process's Node and its options. */
-const start = (cpu: number, module: string, ...args: ReadonlyArray<string>): Child => {
-  const command = [process.execPath, ...process.execArgv, `${import.meta.dirname}/${module}`, ...args]
-  const [program, ...rest] = pinned ? ["taskset", "-c", `${cpu}`, ...command] : command
-  const child = spawn(program!, rest, { stdio: ["pipe", "pipe", "inherit"] })
+export const start = (cpu: number, command: ReadonlyArray<string>): Child => {
+  const [program, ...args] = pinned ? ["taskset", "-c", `${cpu}`, ...command] : command
+  const child = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"] })
   children.add(child)
   child.once("exit", () => children.delete(child))
+  child.once("error", (error) => {
+    throw error
+  })
   return child
 }
 
 /** Reads the lines of JSON on a child's stdout. */
-const reader = (child: Child, name: string): (() => Promise<unknown>) => {
+export const reader = (child: Child, name: string): (() => Promise<unknown>) => {
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   return async () => {
     const line = await lines.next()
@@ -49,29 +53,12 @@ const reader = (child: Child, name: string): (() => Promise<unknown>) => {
   }
 }
 
-const end = async (child: Child): Promise<void> => {
+/** Ends a child by the end of its stdin. */
+export const end = async (child: Child): Promise<void> => {
   if (!children.has(child)) return
   const exited = once(child, "exit")
   const timer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS)
   child.stdin.end()
   await exited
   clearTimeout(timer)
-}
-
-export const startServer = async (name: string, compressed: boolean): Promise<Server> => {
-  const child = start(SERVER_CPU, `servers/${name}.ts`, ...(compressed ? ["--deflate"] : []))
-  const answer = reader(child, `server ${name}`)
-  const { port } = (await answer()) as { port: number }
-  const memory = async () => {
-    child.stdin.write("\n")
-    return (await answer()) as NodeJS.MemoryUsage
-  }
-  return { port, pid: child.pid!, memory, end: () => end(child) }
-}
-
-export const runLoad = async (job: Job): Promise<Sample> => {
-  const child = start(LOAD_CPU, "load.ts", JSON.stringify(job))
-  const sample = (await reader(child, "the load generator")()) as Sample
-  await end(child)
-  return sample
 }

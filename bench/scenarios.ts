@@ -1,97 +1,137 @@
-/** Messages echoed per second over connections that stay open. */
-export interface EchoScenario {
-  readonly kind: "echo"
-  readonly id: string
-  readonly title: string
-  readonly connections: number
-  /** Messages outstanding on each connection. */
-  readonly inFlight: number
+/** What every message of a scenario is. */
+export interface MessageKind {
   readonly payload: "text" | "binary"
+  /** Bytes. */
   readonly size: number
-  /** Report the payload rate as well. */
-  readonly throughput: boolean
   /** The messages are JSON, and permessage-deflate with context takeover is negotiated. */
   readonly compressed: boolean
 }
 
-/** Connections per second, each: connect, one echo, closing handshake. */
-export interface ConnectScenario {
-  readonly kind: "connect"
+interface Titled {
   readonly id: string
   readonly title: string
-  /** Connections open at a time. */
-  readonly parallel: number
-  readonly payload: "text" | "binary"
-  readonly size: number
-  readonly compressed: false
+  readonly message: MessageKind
 }
 
-export type Scenario = EchoScenario | ConnectScenario
+/** Messages echoed per second over connections that stay open. */
+export interface EchoScenario extends Titled {
+  readonly kind: "echo"
+  readonly connections: number
+  /** Messages outstanding on each connection. */
+  readonly inFlight: number
+  /** What is counted: messages, or the 10^6 bytes of their payloads in one direction. */
+  readonly unit: "msg/s" | "MB/s"
+}
+
+/** Connections per second, each: connect, one echo, closing handshake. */
+export interface ConnectScenario extends Titled {
+  readonly kind: "connect"
+  /** Connections open at a time. */
+  readonly parallel: number
+}
+
+/** Messages delivered per second by a server that sends each message to everyone. */
+export interface RoomScenario extends Titled {
+  readonly kind: "room"
+  readonly members: number
+  /** Messages on their way to everyone. */
+  readonly inFlight: number
+}
+
+/** Memory of a server for each connection, garbage collected. */
+export interface MemoryScenario extends Titled {
+  readonly kind: "memory"
+  readonly connections: number
+  /** How many messages each connection has echoed before the measurement. */
+  readonly messages: number
+}
+
+/** Time from the start of a server's process to its first echo. */
+export interface StartScenario extends Titled {
+  readonly kind: "start"
+  /** Processes in a round. */
+  readonly launches: number
+}
+
+/** Those that the load generator runs. */
+export type LoadScenario = EchoScenario | ConnectScenario | RoomScenario
+
+export type Scenario = LoadScenario | MemoryScenario | StartScenario
 
 const KiB = 1024
 const MiB = 1024 * KiB
 
+const text = (size: number): MessageKind => ({ payload: "text", size, compressed: false })
+const binary = (size: number): MessageKind => ({ payload: "binary", size, compressed: false })
+const deflated = (size: number): MessageKind => ({ payload: "text", size, compressed: true })
+
 const echo = (
   id: string,
+  connections: number,
   title: string,
-  options: Omit<EchoScenario, "kind" | "id" | "title" | "compressed"> & { readonly compressed?: true }
-): EchoScenario => ({ kind: "echo", id, title, compressed: false, ...options })
+  inFlight: number,
+  message: MessageKind,
+  unit: EchoScenario["unit"] = "msg/s"
+): EchoScenario => ({
+  kind: "echo",
+  id,
+  title: `${connections} conns, ${title}, ${inFlight} in flight`,
+  connections,
+  inFlight,
+  message,
+  unit
+})
 
-/** Every scenario. A new kind needs its runner in `load.ts`. */
+const memory = (
+  id: string,
+  connections: number,
+  title: string,
+  messages: number,
+  message: MessageKind
+): MemoryScenario => ({ kind: "memory", id, connections, title, messages, message })
+
+/** Every scenario. */
 export const scenarios: ReadonlyArray<Scenario> = [
-  echo("a", "100 conns, 32 B text, 1 in flight", {
-    connections: 100,
-    inFlight: 1,
-    payload: "text",
-    size: 32,
-    throughput: false
-  }),
-  echo("b", "100 conns, 32 B text, 16 in flight", {
-    connections: 100,
-    inFlight: 16,
-    payload: "text",
-    size: 32,
-    throughput: false
-  }),
-  echo("c", "100 conns, 1 KiB text, 16 in flight", {
-    connections: 100,
-    inFlight: 16,
-    payload: "text",
-    size: KiB,
-    throughput: false
-  }),
-  echo("d", "10 conns, 64 KiB binary, 4 in flight", {
-    connections: 10,
-    inFlight: 4,
-    payload: "binary",
-    size: 64 * KiB,
-    throughput: true
-  }),
-  echo("e", "2 conns, 1 MiB binary, 2 in flight", {
-    connections: 2,
-    inFlight: 2,
-    payload: "binary",
-    size: MiB,
-    throughput: true
-  }),
-  echo("f", "50 conns, 1 KiB JSON deflated, 4 in flight", {
-    connections: 50,
-    inFlight: 4,
-    payload: "text",
-    size: KiB,
-    throughput: false,
-    compressed: true
-  }),
+  echo("a", 100, "32 B text", 1, text(32)),
+  echo("b", 100, "32 B text", 16, text(32)),
+  echo("c", 100, "1 KiB text", 16, text(KiB)),
+  echo("d", 10, "64 KiB binary", 4, binary(64 * KiB), "MB/s"),
+  echo("d2", 10, "64 KiB JSON deflated", 4, deflated(64 * KiB), "MB/s"),
+  echo("e", 2, "1 MiB binary", 2, binary(MiB), "MB/s"),
+  echo("f", 50, "1 KiB JSON deflated", 4, deflated(KiB)),
   {
     kind: "connect",
     id: "g",
     title: "connect + echo + close, 50 in parallel",
     parallel: 50,
-    payload: "text",
-    size: 32,
-    compressed: false
+    message: text(32)
+  },
+  memory("h", 5000, "idle", 0, text(32)),
+  memory("h2", 5000, "deflate, 1 KiB each way", 1, deflated(KiB)),
+  memory("h2-64", 500, "deflate, 64 x 1 KiB each way", 64, deflated(KiB)),
+  { kind: "start", id: "i", title: "process start to first echo", launches: 5, message: text(32) },
+  {
+    kind: "room",
+    id: "j",
+    title: "1,000 members, 32 B text to all, 1 in flight",
+    members: 1000,
+    inFlight: 1,
+    message: text(32)
   }
 ]
 
-/** What a scenario counts. */
-export const unitOf = (scenario: Scenario): string => (scenario.kind === "connect" ? "conn/s" : "msg/s")
+/** The scenario of that name. */
+export const scenarioOf = (id: string): Scenario => {
+  const scenario = scenarios.find((one) => one.id === id)
+  if (scenario === undefined) {
+    throw new Error(`no scenario ${id}: there are ${scenarios.map((one) => one.id).join(", ")}`)
+  }
+  return scenario
+}
+
+/** What a load scenario counts, and how much of it one message or connection is. */
+export const unitOf = (scenario: LoadScenario): { readonly unit: string; readonly value: number } => {
+  if (scenario.kind === "connect") return { unit: "conn/s", value: 1 }
+  if (scenario.kind === "room" || scenario.unit === "msg/s") return { unit: "msg/s", value: 1 }
+  return { unit: scenario.unit, value: scenario.message.size / 1e6 }
+}

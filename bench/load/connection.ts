@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net"
 import type { Exchange, Replies } from "./exchange.ts"
 import { fail } from "./fail.ts"
-import { closeReply, closeRequest, readBuffer } from "./frames.ts"
+import { closeReply, closeRequest, pongFor, readBuffer } from "./frames.ts"
 
 const handshakeRequest = (port: number, extension: string | undefined): string =>
   [
@@ -38,13 +38,15 @@ export class Connection {
   #head = ""
   #sent = 0
 
-  constructor(port: number, exchange: Exchange, events: ConnectionEvents) {
+  /** `localAddress` is the client's, of which each has a limited number of ports. Default: the system's choice. */
+  constructor(port: number, exchange: Exchange, events: ConnectionEvents, localAddress?: string) {
     this.#exchange = exchange
     this.#replies = exchange.replies()
     this.#events = events
     this.#socket = connect({
       port,
       host: "127.0.0.1",
+      ...(localAddress === undefined ? {} : { localAddress }),
       noDelay: true,
       onread: { buffer: readBuffer, callback: (size) => this.#received(size) }
     })
@@ -55,8 +57,14 @@ export class Connection {
     this.#socket.on("close", () => this.#closed())
   }
 
+  /** Sends `count` messages and expects them back. */
   send(count: number): void {
     this.outstanding += count
+    this.write(count)
+  }
+
+  /** Sends `count` messages, from which `outstanding` does not follow. */
+  write(count: number): void {
     this.#socket.write(this.#exchange.request(this.#sent, count))
     this.#sent += count
   }
@@ -73,8 +81,10 @@ export class Connection {
   }
 
   #received(size: number): boolean {
-    if (this.#phase === "open") this.#receivedReplies(size)
-    else this.#receivedHead(size)
+    if (this.#phase === "open") {
+      if (this.outstanding > 0) this.#receivedReplies(size)
+      else this.#receivedWhileIdle(size)
+    } else this.#receivedHead(size)
     return true
   }
 
@@ -84,6 +94,13 @@ export class Connection {
     this.outstanding -= count
     if (this.outstanding < 0) fail("more replies than messages")
     this.#events.echoed(this, count)
+  }
+
+  /** A server may ask whether this one still lives. */
+  #receivedWhileIdle(size: number): void {
+    const pong = pongFor(readBuffer.subarray(0, size))
+    if (pong === undefined) fail("an answer without a message")
+    else this.#socket.write(pong)
   }
 
   #receivedHead(size: number): void {

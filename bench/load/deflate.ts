@@ -56,8 +56,8 @@ class Expectation {
     const bytes = compressed.toString("latin1")
     if (known.has(bytes)) return
     const expected = this.#payloads[turn]!
-    const start = isFirstCycle ? 0 : turn * expected.length
-    const window = this.#twice.subarray(start, (isFirstCycle ? turn : turn + cycle) * expected.length)
+    const end = (isFirstCycle ? turn : turn + cycle) * expected.length
+    const window = this.#twice.subarray(Math.max(0, end - windowSize), end)
     if (!inflate(compressed, window).equals(expected)) fail(`echo mismatch in message ${index}`)
     known.add(bytes)
   }
@@ -101,11 +101,11 @@ class DeflatedReplies implements Replies {
 }
 
 /**
- * permessage-deflate with context takeover both ways. The messages are different ones that fill a
- * window together, and come in turn. They were compressed beforehand, none refers to another.
+ * permessage-deflate with context takeover both ways. The messages are different ones that fill at
+ * least a window together, and come in turn. They were compressed beforehand, none refers to another.
  */
-export const makeDeflateExchange = (size: number): Exchange => {
-  const cycle = windowSize / size
+export const makeDeflateExchange = (size: number, mostInFlight: number): Exchange => {
+  const cycle = Math.max(mostInFlight, Math.ceil(windowSize / size))
   const payloads = Array.from({ length: cycle }, (_, id) => jsonOf(id, size))
   const frames = payloads.map((payload) =>
     clientFrame(RSV1 | opcodes.text, deflateRawSync(payload, { finishFlush }).subarray(0, -tail.length))

@@ -1,12 +1,13 @@
-import type { EchoScenario } from "../scenarios.ts"
+import type { Sample } from "../sample.ts"
+import { type EchoScenario, unitOf } from "../scenarios.ts"
 import { Connection } from "./connection.ts"
 import { countdown } from "./countdown.ts"
 import { makeExchange } from "./exchange.ts"
-import { failOnStall, type Job, measure, type Sample } from "./measure.ts"
+import { failOnStall, type Job, measure } from "./measure.ts"
 
 /** Keeps `inFlight` messages outstanding on every connection, then waits for the last replies. */
 export const runEcho = async (job: Job, scenario: EchoScenario): Promise<Sample> => {
-  const exchange = makeExchange(scenario, job.raw)
+  const exchange = makeExchange(scenario.message, scenario.inFlight, job.raw)
   const opening = countdown(scenario.connections)
   const closing = countdown(scenario.connections)
   let running = true
@@ -28,7 +29,7 @@ export const runEcho = async (job: Job, scenario: EchoScenario): Promise<Sample>
   )
   await opening.done
   for (const connection of connections) connection.send(scenario.inFlight)
-  const sample = await measure(job, () => echoes)
+  const sample = await measure(job, unitOf(scenario), () => echoes)
   running = false
   await closing.done
   return sample

@@ -1,4 +1,4 @@
-import type { Scenario } from "../scenarios.ts"
+import type { MessageKind } from "../scenarios.ts"
 import { makeDeflateExchange } from "./deflate.ts"
 import { fail } from "./fail.ts"
 import { clientFrame, opcodes, readBuffer, serverFrame } from "./frames.ts"
@@ -65,14 +65,13 @@ class SameReplies implements Replies {
 }
 
 /** One message, over and over. */
-const makeSameExchange = (scenario: Scenario, raw: boolean): Exchange => {
-  const opcode = opcodes[scenario.payload]
-  const payload = payloadOf(scenario.payload, scenario.size)
+const makeSameExchange = (message: MessageKind, mostInFlight: number, raw: boolean): Exchange => {
+  const opcode = opcodes[message.payload]
+  const payload = payloadOf(message.payload, message.size)
   const request = clientFrame(opcode, payload)
   const reply = raw ? request : serverFrame(opcode, payload)
-  const inFlight = scenario.kind === "echo" ? scenario.inFlight : 1
-  const batch = Buffer.concat(Array.from({ length: inFlight }, () => request))
-  const requests = Array.from({ length: inFlight + 1 }, (_, n) => batch.subarray(0, n * request.length))
+  const batch = Buffer.concat(Array.from({ length: mostInFlight }, () => request))
+  const requests = Array.from({ length: mostInFlight + 1 }, (_, n) => batch.subarray(0, n * request.length))
   const replies = Buffer.alloc(reply.length + readBuffer.length, reply)
   return {
     raw,
@@ -82,5 +81,8 @@ const makeSameExchange = (scenario: Scenario, raw: boolean): Exchange => {
   }
 }
 
-export const makeExchange = (scenario: Scenario, raw: boolean): Exchange =>
-  scenario.compressed ? makeDeflateExchange(scenario.size) : makeSameExchange(scenario, raw)
+/** With at most `mostInFlight` messages in one request. */
+export const makeExchange = (message: MessageKind, mostInFlight: number, raw: boolean): Exchange =>
+  message.compressed
+    ? makeDeflateExchange(message.size, mostInFlight)
+    : makeSameExchange(message, mostInFlight, raw)

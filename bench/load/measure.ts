@@ -1,24 +1,25 @@
 import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { Sample } from "../sample.ts"
 import { fail } from "./fail.ts"
 
-/** What the generator is told, as JSON in its first argument. */
+/** What a load generator or a measured client is told, as JSON in its first argument. */
 export interface Job {
   readonly scenario: string
   readonly port: number
+  /** The server has no WebSocket: the same bytes without handshakes. */
   readonly raw: boolean
   readonly serverPid: number
+  /** Which of the two is to be compared. */
+  readonly measured: "server" | "client"
   readonly warmUpMs: number
   readonly measureMs: number
 }
 
-/** What it answers, as JSON on stdout. CPU figures are shares of the measured time, `null` without procfs. */
-export interface Sample {
-  readonly rate: number
-  readonly loadCpu: number
-  readonly serverCpu: number | null
-  /** Time one of the two was ready to run while something else had its CPU: the larger share. */
-  readonly contention: number | null
+/** What is counted: `value` for each `count`. */
+export interface Unit {
+  readonly unit: string
+  readonly value: number
 }
 
 const STALL_MS = 5000
@@ -45,33 +46,34 @@ const contendedSeconds = (pid: number): number => {
   return Number(waiting) / 1e9 - otherThreads
 }
 
-const snapshot = (count: () => number, serverPid: number) => {
-  const { user, system } = process.cpuUsage()
-  return {
-    count: count(),
-    seconds: performance.now() / 1000,
-    load: (user + system) / 1e6,
-    loadContended: contendedSeconds(process.pid),
-    server: cpuSeconds(serverPid),
-    serverContended: contendedSeconds(serverPid)
-  }
-}
+const snapshot = (count: () => number, serverPid: number) => ({
+  count: count(),
+  seconds: performance.now() / 1000,
+  client: cpuSeconds(process.pid),
+  clientContended: contendedSeconds(process.pid),
+  server: cpuSeconds(serverPid),
+  serverContended: contendedSeconds(serverPid)
+})
 
 const known = (value: number): number | null => (Number.isNaN(value) ? null : value)
 
 /** How fast `count` grows after the warm-up. */
-export const measure = async (job: Job, count: () => number): Promise<Sample> => {
+export const measure = async (job: Job, { unit, value }: Unit, count: () => number): Promise<Sample> => {
   await sleep(job.warmUpMs)
   const before = snapshot(count, job.serverPid)
   await sleep(job.measureMs)
   const after = snapshot(count, job.serverPid)
   const seconds = after.seconds - before.seconds
   const perSecond = (name: keyof typeof after): number => (after[name] - before[name]) / seconds
+  const measured = perSecond(job.measured)
   return {
-    rate: perSecond("count"),
-    loadCpu: perSecond("load"),
-    serverCpu: known(perSecond("server")),
-    contention: known(Math.max(perSecond("loadContended"), perSecond("serverContended")))
+    figures: [{ name: "", unit, value: perSecond("count") * value }],
+    cpu: {
+      measured: known(measured),
+      counterpart: known(perSecond(job.measured === "server" ? "client" : "server")),
+      contention: known(Math.max(perSecond("clientContended"), perSecond("serverContended"))),
+      microsEach: known((measured / perSecond("count")) * 1e6)
+    }
   }
 }
 

@@ -1,31 +1,30 @@
 /**
- * The echo server that a user of effect-websocket would write.
+ * The servers that a user of effect-websocket would write: an echo, and a room.
  */
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as NetAddress from "effect/net/NetAddress"
 import * as Stream from "effect/Stream"
-import { PerMessageDeflate, ServerOptions, WebSocketServer } from "effect-websocket"
-import { NodeWebSocketServer } from "effect-websocket/node"
-import { announce, deflates } from "../announce.ts"
+import { type Message, PreparedMessage, type WebSocketChannel, WebSocketServer } from "effect-websocket"
+import { hasMode } from "../announce.ts"
+import { launch } from "../launch.ts"
 
 const Echo = WebSocketServer.serve({
   onOpen: (channel) => Stream.runForEach(channel.messages, channel.send)
 })
 
-const Announce = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { address } = yield* WebSocketServer.WebSocketServer
-    if (NetAddress.isInetAddress(address)) announce(address.port)
-  })
-)
+const members = new Set<WebSocketChannel.Channel>()
 
-const options: ServerOptions.ServerOptionsInput = deflates
-  ? { ...ServerOptions.hardened, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
-  : ServerOptions.hardened
+const toEveryone = (message: Message) => {
+  const prepared = PreparedMessage.make(message)
+  return Effect.forEach(members, (member) => Effect.ignore(member.send(prepared)), { discard: true })
+}
 
-Layer.mergeAll(Echo, Announce).pipe(
-  Layer.provide(NodeWebSocketServer.layer({ port: 0, host: "127.0.0.1" }, options)),
-  Layer.launch,
-  Effect.runFork
-)
+const Room = WebSocketServer.serve({
+  onOpen: (channel) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => members.add(channel)),
+      () => Stream.runForEach(channel.messages, toEveryone),
+      () => Effect.sync(() => members.delete(channel))
+    )
+})
+
+launch(hasMode("room") ? Room : Echo, ["deflate", "room"])

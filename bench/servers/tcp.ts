@@ -6,5 +6,7 @@ listen(
   createServer({ noDelay: true }, (socket) => {
     socket.on("error", console.error)
     socket.on("data", (chunk) => socket.write(chunk))
-  })
+  }),
+  [],
+  true
 )

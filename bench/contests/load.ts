@@ -1,0 +1,48 @@
+import type { Mode } from "../announce.ts"
+import type { Job } from "../load/measure.ts"
+import type { Peer } from "../peers.ts"
+import { cpuOf, end, nodeCommand, reader, sourceOptions, start } from "../processes.ts"
+import type { Contestant, Settings } from "../rounds.ts"
+import type { Sample } from "../sample.ts"
+import type { LoadScenario, Scenario } from "../scenarios.ts"
+import { startServer } from "../server.ts"
+
+/** The modes that a scenario needs of a server. */
+export const modesOf = ({ kind, message }: Scenario): ReadonlyArray<Mode> => [
+  ...(message.compressed ? (["deflate"] as const) : []),
+  ...(kind === "room" ? (["room"] as const) : [])
+]
+
+/** Runs a program that does a job, and answers with a line of JSON. */
+export const runJob = async (cpu: number, module: string, job: Job): Promise<Sample> => {
+  const child = start(cpu, nodeCommand(sourceOptions, module, JSON.stringify(job)))
+  const sample = (await reader(child, `bench/${module}`)()) as Sample
+  await end(child)
+  return sample
+}
+
+/** One server for all rounds, a load generator for each. */
+export const loadContestant = async (
+  peer: Peer,
+  scenario: LoadScenario,
+  { measureMs, warmUpMs }: Settings,
+  nodeOptions: ReadonlyArray<string> = []
+): Promise<Contestant | undefined> => {
+  const modes = modesOf(scenario)
+  const server = await startServer(peer.name, peer.command(...nodeOptions), modes)
+  if (modes.some((mode) => !server.modes.includes(mode))) {
+    await server.end()
+    return undefined
+  }
+  const { pid, port, raw } = server
+  const job: Job = {
+    scenario: scenario.id,
+    port,
+    raw,
+    serverPid: pid,
+    measured: "server",
+    warmUpMs,
+    measureMs
+  }
+  return { peer: peer.name, round: () => runJob(cpuOf.counterpart, "load.ts", job), end: server.end }
+}

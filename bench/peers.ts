@@ -1,0 +1,57 @@
+import { spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { builtModule } from "./build.ts"
+import { nodeCommand, sourceOptions } from "./processes.ts"
+
+/** A server to compare. */
+export interface Peer {
+  readonly name: string
+  /** Runs it, with further options of Node where it runs on Node. */
+  readonly command: (...nodeOptions: ReadonlyArray<string>) => ReadonlyArray<string>
+  /** Runs it as an application does that has installed it: JavaScript. */
+  readonly builtCommand: () => ReadonlyArray<string>
+}
+
+/** What ratios refer to. */
+export const baseline = "ws"
+
+/** The variant that is compared where the way of receiving matters. */
+export const callbacks = "effect-websocket-handle"
+
+const hasBun = (): boolean => spawnSync("bun", ["--version"]).status === 0
+
+/** Those compared without a word of the caller. */
+export const defaultPeers = (): ReadonlyArray<string> => [
+  "effect-websocket",
+  baseline,
+  "tcp",
+  ...(hasBun() ? ["bun"] : [])
+]
+
+/** The peer of `servers/${name}.ts`. */
+export const peerOf = (name: string): Peer => {
+  const module = `servers/${name}.ts`
+  const file = `${import.meta.dirname}/${module}`
+  if (!existsSync(file)) {
+    throw new Error(`bench/${module} does not exist: add that server, or choose others with --peers`)
+  }
+  if (name === "bun") {
+    const command = () => ["bun", file]
+    return { name, command, builtCommand: command }
+  }
+  return {
+    name,
+    command: (...nodeOptions) => nodeCommand([...sourceOptions, ...nodeOptions], module),
+    builtCommand: () => nodeCommand([], builtModule(module))
+  }
+}
+
+/** A peer from `name=command with arguments`, which are separated by spaces. */
+export const externalPeer = (definition: string): Peer => {
+  const [, name, words] = /^([^=\s]+)=(.*\S.*)$/.exec(definition) ?? []
+  if (name === undefined || words === undefined) {
+    throw new Error(`--server takes name=command, not ${JSON.stringify(definition)}`)
+  }
+  const command = () => words.trim().split(/\s+/)
+  return { name, command, builtCommand: command }
+}
