@@ -3,6 +3,7 @@ import { runConnect } from "./load/connect.ts"
 import { runEcho } from "./load/echo.ts"
 import { fail } from "./load/fail.ts"
 import type { Job } from "./load/measure.ts"
+import { runOpenLoop } from "./load/openLoop.ts"
 import { runRoom } from "./load/room.ts"
 import type { Sample } from "./sample.ts"
 import { scenarioOf } from "./scenarios.ts"
@@ -12,7 +13,7 @@ const run = (job: Job): Promise<Sample> => {
   const scenario = scenarioOf(job.scenario)
   switch (scenario.kind) {
     case "echo":
-      return runEcho(job, scenario)
+      return job.rate === undefined ? runEcho(job, scenario) : runOpenLoop(job, job.rate, scenario)
     case "connect":
       return runConnect(job, scenario)
     case "room":

@@ -3,7 +3,7 @@ import { contestantOf } from "./contests/contestant.ts"
 import { commonOptions, listOf, run, settingsOf } from "./options.ts"
 import { baseline, callbacks, defaultPeers, externalPeer, type Peer, peerOf } from "./peers.ts"
 import { report } from "./report.ts"
-import { type Contestant, compete, type Series } from "./rounds.ts"
+import { compete, contestantsOf, type Series } from "./rounds.ts"
 import { type Scenario, scenarioOf, scenarios } from "./scenarios.ts"
 
 // Servers side by side. Options:
@@ -34,12 +34,9 @@ await run(async () => {
 
   const series: Array<Series> = []
   for (const scenario of selected) {
-    const contestants: Array<Contestant> = []
-    for (const peer of peersOf(scenario)) {
-      const contestant = await contestantOf(peer, scenario, settings)
-      if (contestant === undefined) console.error(`${scenario.id}: ${peer.name} does not have what it needs`)
-      else contestants.push(contestant)
-    }
+    const contestants = await contestantsOf(peersOf(scenario), (peer) =>
+      contestantOf(peer, scenario, settings)
+    )
     series.push(...(await compete(scenario, contestants, settings.rounds)))
   }
   report(series, settings, { measured: "server", counterpart: "generator", baseline }, options.json)

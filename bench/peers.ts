@@ -6,10 +6,11 @@ import { nodeCommand, sourceOptions } from "./processes.ts"
 /** A server to compare. */
 export interface Peer {
   readonly name: string
-  /** Runs it, with further options of Node where it runs on Node. */
-  readonly command: (...nodeOptions: ReadonlyArray<string>) => ReadonlyArray<string>
-  /** Runs it as an application does that has installed it: JavaScript. */
-  readonly builtCommand: () => ReadonlyArray<string>
+  /**
+   * Runs it, with further options of Node where it runs on Node; from `build`'s JavaScript, as an
+   * application does that has installed it, or from the sources.
+   */
+  readonly command: (nodeOptions?: ReadonlyArray<string>, from?: "build" | "sources") => ReadonlyArray<string>
 }
 
 /** What ratios refer to. */
@@ -36,13 +37,14 @@ export const peerOf = (name: string): Peer => {
     throw new Error(`bench/${module} does not exist: add that server, or choose others with --peers`)
   }
   if (name === "bun") {
-    const command = () => ["bun", file]
-    return { name, command, builtCommand: command }
+    return { name, command: () => ["bun", file] }
   }
   return {
     name,
-    command: (...nodeOptions) => nodeCommand([...sourceOptions, ...nodeOptions], module),
-    builtCommand: () => nodeCommand([], builtModule(module))
+    command: (nodeOptions = [], from = "sources") =>
+      from === "build"
+        ? nodeCommand(nodeOptions, builtModule(module))
+        : nodeCommand([...sourceOptions, ...nodeOptions], module)
   }
 }
 
@@ -52,6 +54,5 @@ export const externalPeer = (definition: string): Peer => {
   if (name === undefined || words === undefined) {
     throw new Error(`--server takes name=command, not ${JSON.stringify(definition)}`)
   }
-  const command = () => words.trim().split(/\s+/)
-  return { name, command, builtCommand: command }
+  return { name, command: () => words.trim().split(/\s+/) }
 }

@@ -1,3 +1,4 @@
+import type { Peer } from "./peers.ts"
 import type { Sample } from "./sample.ts"
 import type { Scenario } from "./scenarios.ts"
 
@@ -29,6 +30,20 @@ export interface Settings {
 /** Formats a figure: all digits before the point, three in any case. */
 export const figure = (value: number): string =>
   Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en-US") : value.toPrecision(3)
+
+/** Those peers that have what a scenario needs. */
+export const contestantsOf = async (
+  peers: ReadonlyArray<Peer>,
+  contestantOf: (peer: Peer) => Promise<Contestant | undefined>
+): Promise<ReadonlyArray<Contestant>> => {
+  const contestants: Array<Contestant> = []
+  for (const peer of peers) {
+    const contestant = await contestantOf(peer)
+    if (contestant === undefined) console.error(`${peer.name} does not have what the next scenario needs`)
+    else contestants.push(contestant)
+  }
+  return contestants
+}
 
 /** Rounds of all contestants in turn, each round starting with another one. */
 export const compete = async (

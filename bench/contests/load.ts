@@ -14,35 +14,47 @@ export const modesOf = ({ kind, message }: Scenario): ReadonlyArray<Mode> => [
 ]
 
 /** Runs a program that does a job, and answers with a line of JSON. */
-export const runJob = async (cpu: number, module: string, job: Job): Promise<Sample> => {
-  const child = start(cpu, nodeCommand(sourceOptions, module, JSON.stringify(job)))
+export const runJob = async (
+  cpu: number,
+  module: string,
+  job: Job,
+  nodeOptions: ReadonlyArray<string> = []
+): Promise<Sample> => {
+  const child = start(cpu, nodeCommand([...sourceOptions, ...nodeOptions], module, JSON.stringify(job)))
   const sample = (await reader(child, `bench/${module}`)()) as Sample
   await end(child)
   return sample
 }
 
-/** One server for all rounds, a load generator for each. */
-export const loadContestant = async (
+/** One server for all rounds, each of which does the job with it. */
+export const jobContestant = async (
   peer: Peer,
   scenario: LoadScenario,
   { measureMs, warmUpMs }: Settings,
-  nodeOptions: ReadonlyArray<string> = []
+  round: (job: Job) => Promise<Sample>
 ): Promise<Contestant | undefined> => {
   const modes = modesOf(scenario)
-  const server = await startServer(peer.name, peer.command(...nodeOptions), modes)
+  const server = await startServer(peer.name, peer.command(), modes)
   if (modes.some((mode) => !server.modes.includes(mode))) {
     await server.end()
     return undefined
   }
-  const { pid, port, raw } = server
   const job: Job = {
     scenario: scenario.id,
-    port,
-    raw,
-    serverPid: pid,
+    port: server.port,
+    raw: server.raw,
+    serverPid: server.pid,
     measured: "server",
     warmUpMs,
     measureMs
   }
-  return { peer: peer.name, round: () => runJob(cpuOf.counterpart, "load.ts", job), end: server.end }
+  return { peer: peer.name, round: () => round(job), end: server.end }
 }
+
+/** What the load generator says of a peer. */
+export const loadContestant = (
+  peer: Peer,
+  scenario: LoadScenario,
+  settings: Settings
+): Promise<Contestant | undefined> =>
+  jobContestant(peer, scenario, settings, (job) => runJob(cpuOf.counterpart, "load.ts", job))

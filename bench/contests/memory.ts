@@ -24,7 +24,7 @@ export const memoryContestant = async (
   { connections = scenario.connections }: Settings
 ): Promise<Contestant | undefined> => {
   const modes = modesOf(scenario)
-  const begin = () => startServer(peer.name, peer.command("--expose-gc"), modes)
+  const begin = () => startServer(peer.name, peer.command(["--expose-gc"]), modes)
   let begun: Server | undefined = await begin()
   if (modes.some((mode) => !begun?.modes.includes(mode))) {
     await begun.end()

@@ -16,7 +16,7 @@ export const startContestant = async (
   build()
   const launch = async (): Promise<number> => {
     const begun = performance.now()
-    const server = await startServer(peer.name, peer.builtCommand(), [])
+    const server = await startServer(peer.name, peer.command([], "build"), [])
     const exchange = makeExchange(scenario.message, 1, server.raw)
     const echoed = await new Promise<number>((resolve) => {
       new Connection(server.port, exchange, {

@@ -2,34 +2,11 @@ import { constants, deflateRawSync, inflateRawSync } from "node:zlib"
 import type { Exchange, Replies } from "./exchange.ts"
 import { fail } from "./fail.ts"
 import { clientFrame, opcodes, RSV1, readBuffer } from "./frames.ts"
+import { windowSize } from "./payloads.ts"
 
-/** The largest window of RFC 7692 section 7.1.2. */
-const windowSize = 32 * 1024
 /** What a sender cuts off a message (RFC 7692 section 7.2.1). */
 const tail = Buffer.from([0x00, 0x00, 0xff, 0xff])
 const finishFlush = constants.Z_SYNC_FLUSH
-
-/** Sensor readings as JSON, the same in every run; spaces behind them fill up to `size`. */
-const jsonOf = (id: number, size: number): Buffer => {
-  let state = id + 1
-  const random = (below: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return (state >>> 8) % below
-  }
-  const readings: Array<unknown> = []
-  let text = ""
-  for (;;) {
-    readings.push({
-      time: 1_700_000_000 + random(1e6),
-      celsius: random(400) / 10,
-      humidity: random(100),
-      state: ["ok", "stale", "failed"][random(3)]
-    })
-    const longer = JSON.stringify({ id, sensor: `sensor-${random(1000)}`, readings })
-    if (longer.length > size) return Buffer.from(text.padEnd(size))
-    text = longer
-  }
-}
 
 /** What the connections of an exchange expect, and know already. */
 class Expectation {
@@ -100,13 +77,9 @@ class DeflatedReplies implements Replies {
   }
 }
 
-/**
- * permessage-deflate with context takeover both ways. The messages are different ones that fill at
- * least a window together, and come in turn. They were compressed beforehand, none refers to another.
- */
-export const makeDeflateExchange = (size: number, mostInFlight: number): Exchange => {
-  const cycle = Math.max(mostInFlight, Math.ceil(windowSize / size))
-  const payloads = Array.from({ length: cycle }, (_, id) => jsonOf(id, size))
+/** permessage-deflate with context takeover both ways. The messages were compressed beforehand, none refers to another. */
+export const makeDeflateExchange = (payloads: ReadonlyArray<Buffer>): Exchange => {
+  const cycle = payloads.length
   const frames = payloads.map((payload) =>
     clientFrame(RSV1 | opcodes.text, deflateRawSync(payload, { finishFlush }).subarray(0, -tail.length))
   )

@@ -2,6 +2,7 @@ import type { MessageKind } from "../scenarios.ts"
 import { makeDeflateExchange } from "./deflate.ts"
 import { fail } from "./fail.ts"
 import { clientFrame, opcodes, readBuffer, serverFrame } from "./frames.ts"
+import { payloadsOf } from "./payloads.ts"
 
 /** What a scenario's connections say, and what they expect to hear. Made once. */
 export interface Exchange {
@@ -18,17 +19,6 @@ export interface Exchange {
 export interface Replies {
   /** Checks the next `size` bytes, which are at the start of `readBuffer`: so many replies more are whole. */
   readonly received: (size: number) => number
-}
-
-/** Pseudo-random bytes (printable ASCII for text), the same in every run. */
-const payloadOf = (kind: "text" | "binary", size: number): Buffer => {
-  const bytes = Buffer.alloc(size)
-  let state = 1
-  for (let index = 0; index < size; index++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    bytes[index] = kind === "text" ? 0x20 + ((state >>> 16) % 95) : state >>> 24
-  }
-  return bytes
 }
 
 class SameReplies implements Replies {
@@ -67,7 +57,7 @@ class SameReplies implements Replies {
 /** One message, over and over. */
 const makeSameExchange = (message: MessageKind, mostInFlight: number, raw: boolean): Exchange => {
   const opcode = opcodes[message.payload]
-  const payload = payloadOf(message.payload, message.size)
+  const payload = payloadsOf(message, mostInFlight)[0]!
   const request = clientFrame(opcode, payload)
   const reply = raw ? request : serverFrame(opcode, payload)
   const batch = Buffer.concat(Array.from({ length: mostInFlight }, () => request))
@@ -84,5 +74,5 @@ const makeSameExchange = (message: MessageKind, mostInFlight: number, raw: boole
 /** With at most `mostInFlight` messages in one request. */
 export const makeExchange = (message: MessageKind, mostInFlight: number, raw: boolean): Exchange =>
   message.compressed
-    ? makeDeflateExchange(message.size, mostInFlight)
+    ? makeDeflateExchange(payloadsOf(message, mostInFlight))
     : makeSameExchange(message, mostInFlight, raw)

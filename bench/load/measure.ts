@@ -12,6 +12,8 @@ export interface Job {
   readonly serverPid: number
   /** Which of the two is to be compared. */
   readonly measured: "server" | "client"
+  /** Messages per second, whether or not they are answered. Default: the next one with each answer. */
+  readonly rate?: number
   readonly warmUpMs: number
   readonly measureMs: number
 }

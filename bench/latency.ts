@@ -1,0 +1,28 @@
+import { parseArgs } from "node:util"
+import { latencyContestant } from "./contests/latency.ts"
+import { commonOptions, listOf, run, settingsOf } from "./options.ts"
+import { baseline, peerOf } from "./peers.ts"
+import { report } from "./report.ts"
+import { compete, contestantsOf, type Series } from "./rounds.ts"
+import { type EchoScenario, scenarioOf } from "./scenarios.ts"
+
+// Latencies of servers at half of the highest rate of each. Options:
+//   --scenarios a,c     those of scenarios.ts that echo
+//   --peers ws,tcp      servers of servers/ to compare
+//   --rounds 6          rounds per scenario
+//   --short             one brief round, to see that everything works
+//   --json file         the results as JSON, too
+await run(async () => {
+  const { values: options } = parseArgs({ options: commonOptions })
+  const settings = settingsOf(options)
+  const selected = (listOf(options.scenarios) ?? ["a", "c", "d"])
+    .map(scenarioOf)
+    .filter((one): one is EchoScenario => one.kind === "echo")
+  const peers = (listOf(options.peers) ?? ["effect-websocket", baseline]).map(peerOf)
+  const series: Array<Series> = []
+  for (const scenario of selected) {
+    const contestants = await contestantsOf(peers, (peer) => latencyContestant(peer, scenario, settings))
+    series.push(...(await compete(scenario, contestants, settings.rounds)))
+  }
+  report(series, settings, { measured: "server", counterpart: "generator", baseline }, options.json)
+})
