@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util"
 import { clientContestants } from "./contests/client.ts"
-import { commonOptions, listOf, run, settingsOf } from "./options.ts"
-import { baseline } from "./peers.ts"
+import { commonOptions, listOf, run, scenariosOf, settingsOf } from "./options.ts"
+import { baseline, ours } from "./peers.ts"
 import { report } from "./report.ts"
 import { compete, type Series } from "./rounds.ts"
-import { type ConnectScenario, type EchoScenario, scenarioOf, scenarios } from "./scenarios.ts"
+import { isForClients } from "./scenarios.ts"
 
 // Clients side by side, against one server that does next to nothing. Options:
 //   --scenarios a,b     those of scenarios.ts that echo or connect
@@ -15,11 +15,8 @@ import { type ConnectScenario, type EchoScenario, scenarioOf, scenarios } from "
 await run(async () => {
   const { values: options } = parseArgs({ options: commonOptions })
   const settings = settingsOf(options)
-  const ids = listOf(options.scenarios) ?? scenarios.map(({ id }) => id)
-  const selected = ids
-    .map(scenarioOf)
-    .filter((one): one is ConnectScenario | EchoScenario => one.kind === "echo" || one.kind === "connect")
-  const peers = listOf(options.peers) ?? ["effect-websocket", baseline]
+  const selected = scenariosOf(options).filter(isForClients)
+  const peers = listOf(options.peers) ?? [ours, baseline]
   const series: Array<Series> = []
   for (const scenario of selected) {
     const contestants = await clientContestants(peers, scenario, settings)

@@ -2,7 +2,7 @@ import { endWithStdin } from "./announce.ts"
 import { fail } from "./load/fail.ts"
 import { failOnStall, type Job, measure } from "./load/measure.ts"
 import { payloadsOf } from "./load/payloads.ts"
-import { type ConnectScenario, type EchoScenario, scenarioOf, unitOf } from "./scenarios.ts"
+import { type ClientScenario, isForClients, scenarioOf, unitOf } from "./scenarios.ts"
 
 /** What one connection says and has to hear. */
 export interface Conversation {
@@ -15,7 +15,7 @@ export interface Conversation {
 /** What a measured client has to do until its process ends. */
 export interface ClientJob {
   readonly url: string
-  readonly scenario: EchoScenario | ConnectScenario
+  readonly scenario: ClientScenario
   readonly conversation: () => Conversation
   /** A connection has ended as it should, after an echo. */
   readonly finished: () => void
@@ -26,9 +26,7 @@ export const runClientJob = async (begin: (job: ClientJob) => void): Promise<voi
   endWithStdin()
   const job: Job = JSON.parse(process.argv[2]!)
   const scenario = scenarioOf(job.scenario)
-  if (scenario.kind !== "echo" && scenario.kind !== "connect") {
-    return fail(`clients do not run ${scenario.id}`)
-  }
+  if (!isForClients(scenario)) return fail(`clients do not run ${scenario.id}`)
   const { message } = scenario
   const expected = payloadsOf(message, scenario.kind === "echo" ? scenario.inFlight : 1)
   const payloads = message.payload === "text" ? expected.map(String) : expected

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { latencyContestant } from "./contests/latency.ts"
 import { commonOptions, listOf, run, settingsOf } from "./options.ts"
-import { baseline, peerOf } from "./peers.ts"
+import { baseline, ours, peerOf } from "./peers.ts"
 import { report } from "./report.ts"
 import { compete, contestantsOf, type Series } from "./rounds.ts"
 import { type EchoScenario, scenarioOf } from "./scenarios.ts"
@@ -15,10 +15,10 @@ import { type EchoScenario, scenarioOf } from "./scenarios.ts"
 await run(async () => {
   const { values: options } = parseArgs({ options: commonOptions })
   const settings = settingsOf(options)
-  const selected = (listOf(options.scenarios) ?? ["a", "c", "d"])
+  const selected = (listOf(options.scenarios) ?? (options.short ? ["a"] : ["a", "c", "d"]))
     .map(scenarioOf)
     .filter((one): one is EchoScenario => one.kind === "echo")
-  const peers = (listOf(options.peers) ?? ["effect-websocket", baseline]).map(peerOf)
+  const peers = (listOf(options.peers) ?? [ours, baseline]).map(peerOf)
   const series: Array<Series> = []
   for (const scenario of selected) {
     const contestants = await contestantsOf(peers, (peer) => latencyContestant(peer, scenario, settings))

@@ -1,10 +1,11 @@
 import { parseArgs } from "node:util"
 import { contestantOf } from "./contests/contestant.ts"
-import { commonOptions, listOf, run, settingsOf } from "./options.ts"
+import { allowedConnections } from "./limits.ts"
+import { commonOptions, listOf, run, scenariosOf, settingsOf, wholeNumber } from "./options.ts"
 import { baseline, callbacks, defaultPeers, externalPeer, type Peer, peerOf } from "./peers.ts"
 import { report } from "./report.ts"
 import { compete, contestantsOf, type Series } from "./rounds.ts"
-import { type Scenario, scenarioOf, scenarios } from "./scenarios.ts"
+import { type Scenario, withConnections } from "./scenarios.ts"
 
 // Servers side by side. Options:
 //   --scenarios a,b     see scenarios.ts
@@ -23,7 +24,12 @@ await run(async () => {
     }
   })
   const settings = settingsOf(options)
-  const selected = (listOf(options.scenarios) ?? scenarios.map(({ id }) => id)).map(scenarioOf)
+  const wanted = options.connections && wholeNumber("--connections", options.connections)
+  const selected = scenariosOf(options).map((scenario) =>
+    scenario.kind === "memory"
+      ? withConnections(scenario, allowedConnections(wanted || (options.short ? 50 : scenario.connections)))
+      : scenario
+  )
   const external = options.server.map(externalPeer)
   const usual = defaultPeers()
 

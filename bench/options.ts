@@ -1,4 +1,5 @@
 import type { Settings } from "./rounds.ts"
+import { briefly, type Scenario, scenarioOf, scenarios } from "./scenarios.ts"
 
 /** The options of every comparison, for `parseArgs`. */
 export const commonOptions = {
@@ -12,27 +13,24 @@ export const commonOptions = {
 /** The elements of a list with commas. */
 export const listOf = (list: string | undefined): ReadonlyArray<string> | undefined => list?.split(",")
 
-const wholeNumber = (option: string, value: string): number => {
+export const wholeNumber = (option: string, value: string): number => {
   const number = Number(value)
   if (!Number.isInteger(number) || number < 1) throw new Error(`${option} takes a whole number from 1`)
   return number
 }
 
-export const settingsOf = (options: {
-  readonly rounds?: string
-  readonly short: boolean
-  readonly connections?: string
-}): Settings => ({
+export const settingsOf = (options: { readonly rounds?: string; readonly short: boolean }): Settings => ({
   rounds: wholeNumber("--rounds", options.rounds ?? (options.short ? "1" : "6")),
-  ...(options.short ? { warmUpMs: 200, measureMs: 300 } : { warmUpMs: 500, measureMs: 2000 }),
-  connections:
-    options.connections === undefined
-      ? options.short
-        ? 50
-        : undefined
-      : wholeNumber("--connections", options.connections),
+  ...(options.short ? { warmUpMs: 100, measureMs: 200 } : { warmUpMs: 500, measureMs: 2000 }),
   short: options.short
 })
+
+/** The scenarios of `--scenarios`; without it all, or some where it is to be short. */
+export const scenariosOf = (options: {
+  readonly scenarios?: string
+  readonly short: boolean
+}): ReadonlyArray<Scenario> =>
+  (listOf(options.scenarios) ?? (options.short ? briefly : scenarios.map(({ id }) => id))).map(scenarioOf)
 
 /** Runs a program of the bench, and ends this process with what went wrong. */
 export const run = async (main: () => Promise<void>): Promise<void> => {

@@ -13,21 +13,19 @@ export interface Peer {
   readonly command: (nodeOptions?: ReadonlyArray<string>, from?: "build" | "sources") => ReadonlyArray<string>
 }
 
+/** The server, or client, that the bench is about. */
+export const ours = "effect-websocket"
+
 /** What ratios refer to. */
 export const baseline = "ws"
 
 /** The variant that is compared where the way of receiving matters. */
-export const callbacks = "effect-websocket-handle"
+export const callbacks = `${ours}-handle`
 
 const hasBun = (): boolean => spawnSync("bun", ["--version"]).status === 0
 
 /** Those compared without a word of the caller. */
-export const defaultPeers = (): ReadonlyArray<string> => [
-  "effect-websocket",
-  baseline,
-  "tcp",
-  ...(hasBun() ? ["bun"] : [])
-]
+export const defaultPeers = (): ReadonlyArray<string> => [ours, baseline, "tcp", ...(hasBun() ? ["bun"] : [])]
 
 /** The peer of `servers/${name}.ts`. */
 export const peerOf = (name: string): Peer => {

@@ -42,7 +42,8 @@ const resultsOf = (series: Series, baseline: Series | undefined): ReadonlyArray<
   return samples[0]!.figures.map(({ name, unit }, index) => {
     const valuesOf = (one: Series) => one.samples.map(({ figures }) => figures[index]?.value)
     const rounds = valuesOf(series).map((value) => value!)
-    const ratios = baseline && valuesOf(baseline).map((value, round) => value && rounds[round]! / value)
+    const ratios =
+      baseline && valuesOf(baseline).map((value, round) => (value ? rounds[round]! / value : null))
     return {
       scenario: scenario.id,
       title: name === "" ? scenario.title : `${scenario.title}, ${name}`,
@@ -51,7 +52,7 @@ const resultsOf = (series: Series, baseline: Series | undefined): ReadonlyArray<
       median: median(rounds),
       min: Math.min(...rounds),
       max: Math.max(...rounds),
-      ratio: ratios === undefined ? null : medianOfKnown(ratios.map((ratio) => ratio ?? null)),
+      ratio: medianOfKnown(ratios ?? []),
       cpu,
       isCounterparts: (cpu.counterpart ?? 0) > BUSY && (cpu.measured === null || cpu.measured < BUSY),
       rounds

@@ -21,8 +21,6 @@ export interface Settings {
   readonly rounds: number
   readonly warmUpMs: number
   readonly measureMs: number
-  /** In place of those of the scenarios of memory. */
-  readonly connections: number | undefined
   /** Only to see that everything works. */
   readonly short: boolean
 }

@@ -41,6 +41,8 @@ export interface RoomScenario extends Titled {
 /** Memory of a server for each connection, garbage collected. */
 export interface MemoryScenario extends Titled {
   readonly kind: "memory"
+  /** What a connection has done. */
+  readonly state: string
   readonly connections: number
   /** How many messages each connection has echoed before the measurement. */
   readonly messages: number
@@ -55,6 +57,9 @@ export interface StartScenario extends Titled {
 
 /** Those that the load generator runs. */
 export type LoadScenario = EchoScenario | ConnectScenario | RoomScenario
+
+/** Those that clients are compared in as well. */
+export type ClientScenario = EchoScenario | ConnectScenario
 
 export type Scenario = LoadScenario | MemoryScenario | StartScenario
 
@@ -85,10 +90,21 @@ const echo = (
 const memory = (
   id: string,
   connections: number,
-  title: string,
+  state: string,
   messages: number,
   message: MessageKind
-): MemoryScenario => ({ kind: "memory", id, connections, title, messages, message })
+): MemoryScenario => ({
+  kind: "memory",
+  id,
+  state,
+  connections,
+  title: `each of ${connections} conns, ${state}`,
+  messages,
+  message
+})
+
+export const withConnections = (scenario: MemoryScenario, connections: number): MemoryScenario =>
+  memory(scenario.id, connections, scenario.state, scenario.messages, scenario.message)
 
 /** Every scenario. */
 export const scenarios: ReadonlyArray<Scenario> = [
@@ -120,6 +136,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
   }
 ]
 
+/** Some of each kind, to see that everything works. */
+export const briefly: ReadonlyArray<string> = ["a", "d", "f", "g", "h", "i", "j"]
+
 /** The scenario of that name. */
 export const scenarioOf = (id: string): Scenario => {
   const scenario = scenarios.find((one) => one.id === id)
@@ -128,6 +147,9 @@ export const scenarioOf = (id: string): Scenario => {
   }
   return scenario
 }
+
+export const isForClients = (scenario: Scenario): scenario is ClientScenario =>
+  scenario.kind === "echo" || scenario.kind === "connect"
 
 /** What a load scenario counts, and how much of it one message or connection is. */
 export const unitOf = (scenario: LoadScenario): { readonly unit: string; readonly value: number } => {

@@ -1,13 +1,13 @@
 import { cpuOf, nodeCommand, sourceOptions } from "../processes.ts"
 import type { Contestant, Settings } from "../rounds.ts"
-import type { ConnectScenario, EchoScenario } from "../scenarios.ts"
+import type { ClientScenario } from "../scenarios.ts"
 import { startServer } from "../server.ts"
 import { modesOf, runJob } from "./load.ts"
 
 /** The client of `clients/${client}.ts` in a new process for each round, against a server that all have. */
 export const clientContestants = async (
   clients: ReadonlyArray<string>,
-  scenario: ConnectScenario | EchoScenario,
+  scenario: ClientScenario,
   { measureMs, warmUpMs }: Settings,
   nodeOptions: ReadonlyArray<string> = []
 ): Promise<ReadonlyArray<Contestant>> => {

@@ -13,7 +13,7 @@ export const contestantOf = (
 ): Promise<Contestant | undefined> => {
   switch (scenario.kind) {
     case "memory":
-      return memoryContestant(peer, scenario, settings)
+      return memoryContestant(peer, scenario)
     case "start":
       return startContestant(peer, scenario, settings)
     default:

@@ -1,6 +1,6 @@
 import { makeExchange } from "../load/exchange.ts"
 import type { Peer } from "../peers.ts"
-import type { Contestant, Settings } from "../rounds.ts"
+import type { Contestant } from "../rounds.ts"
 import type { MemoryScenario } from "../scenarios.ts"
 import { type Memory, type Server, startServer } from "../server.ts"
 import { Crowd } from "./crowd.ts"
@@ -20,9 +20,9 @@ const usageOf = async (server: Server): Promise<Memory> => {
 /** A new server in each round: what one has had once it does not give back. */
 export const memoryContestant = async (
   peer: Peer,
-  scenario: MemoryScenario,
-  { connections = scenario.connections }: Settings
+  scenario: MemoryScenario
 ): Promise<Contestant | undefined> => {
+  const { connections } = scenario
   const modes = modesOf(scenario)
   const begin = () => startServer(peer.name, peer.command(["--expose-gc"]), modes)
   let begun: Server | undefined = await begin()
