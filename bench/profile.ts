@@ -4,7 +4,7 @@ import { clientContestants } from "./contests/client.ts"
 import { contestantOf } from "./contests/contestant.ts"
 import { run, settingsOf } from "./options.ts"
 import { ours, type Peer, peerOf } from "./peers.ts"
-import { summarizeProfile } from "./profile/summary.ts"
+import { summarizeProfile } from "./profileSummary.ts"
 import { compete, contestantsOf } from "./rounds.ts"
 import { isForClients, scenarioOf } from "./scenarios.ts"
 

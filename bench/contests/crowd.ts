@@ -13,7 +13,8 @@ export class Crowd {
   readonly #port: number
   readonly #exchange: Exchange
   readonly #connections: Array<Connection> = []
-  #next: (connection: Connection) => void = () => {}
+  /** Something that was started is done. */
+  #next: () => void = () => {}
 
   constructor(port: number, exchange: Exchange) {
     this.#port = port
@@ -23,9 +24,9 @@ export class Crowd {
   /** Opens so many connections, which stay open. */
   async open(size: number): Promise<void> {
     const events = {
-      opened: (connection: Connection) => this.#next(connection),
-      echoed: (connection: Connection) => this.#next(connection),
-      closed: () => this.#next(this.#connections[0]!)
+      opened: () => this.#next(),
+      echoed: () => this.#next(),
+      closed: () => this.#next()
     }
     await this.#each(size, (index) => {
       // Node names no address of its own accord, and 127.0.0.1 is the only one that every system has.

@@ -5,6 +5,9 @@ import { countdown } from "./countdown.ts"
 import { makeExchange } from "./exchange.ts"
 import { failOnStall, type Job, measure } from "./measure.ts"
 
+/** Connections that are opened at a time: all together are more than a server's backlog. */
+const OPENING = 100
+
 /** One member says something as often as everyone has heard it, then all go when they have heard the last. */
 export const runRoom = async (job: Job, scenario: RoomScenario): Promise<Sample> => {
   const { inFlight, members, message } = scenario
@@ -14,7 +17,8 @@ export const runRoom = async (job: Job, scenario: RoomScenario): Promise<Sample>
   let running = true
   let said = 0
   let delivered = 0
-  failOnStall(() => delivered)
+  const connections: Array<Connection> = []
+  failOnStall(() => delivered + connections.length)
 
   const say = () => {
     said++
@@ -22,7 +26,10 @@ export const runRoom = async (job: Job, scenario: RoomScenario): Promise<Sample>
     connections[0]!.write(1)
   }
   const events = {
-    opened: opening.tick,
+    opened: () => {
+      opening.tick()
+      if (connections.length < members) open()
+    },
     echoed: (connection: Connection, count: number) => {
       delivered += count
       if (running) while (said * members - delivered <= (inFlight - 1) * members) say()
@@ -30,7 +37,8 @@ export const runRoom = async (job: Job, scenario: RoomScenario): Promise<Sample>
     },
     closed: closing.tick
   }
-  const connections = Array.from({ length: members }, () => new Connection(job.port, exchange, events))
+  const open = () => connections.push(new Connection(job.port, exchange, events))
+  while (connections.length < Math.min(members, OPENING)) open()
   await opening.done
   for (let index = 0; index < inFlight; index++) say()
   const sample = await measure(job, unitOf(scenario), () => delivered)

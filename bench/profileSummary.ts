@@ -24,7 +24,7 @@ interface CpuProfile {
 
 type CallFrame = CpuProfile["nodes"][number]["callFrame"]
 
-const root = `${import.meta.dirname}/../..`
+const root = `${import.meta.dirname}/..`
 const modules = "node_modules/"
 const mostRows = 30
 
