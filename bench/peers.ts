@@ -7,7 +7,7 @@ import { nodeCommand, sourceOptions } from "./processes.ts"
 export interface Peer {
   readonly name: string
   /**
-   * Runs it, with further options of Node where it runs on Node; from `build`'s JavaScript, as an
+   * Runs it, with options of Node where it runs on Node (or Bun, which has the same); from `build`'s JavaScript, as an
    * application does that has installed it, or from the sources.
    */
   readonly command: (nodeOptions?: ReadonlyArray<string>, from?: "build" | "sources") => ReadonlyArray<string>
@@ -35,7 +35,7 @@ export const peerOf = (name: string): Peer => {
     throw new Error(`bench/${module} does not exist: add that server, or choose others with --peers`)
   }
   if (name === "bun") {
-    return { name, command: () => ["bun", file] }
+    return { name, command: (options = []) => ["bun", ...options, file] }
   }
   return {
     name,

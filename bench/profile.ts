@@ -23,7 +23,10 @@ await run(async () => {
   })
   if (positionals.length !== 1) throw new Error("name one scenario of scenarios.ts")
   const scenario = scenarioOf(positionals[0]!)
-  const settings = settingsOf({ short: options.short, rounds: "1" })
+  const settings = {
+    ...settingsOf({ short: options.short, rounds: "1" }),
+    ...(options.short ? {} : { measureMs: 5000 })
+  }
   const directory = `${import.meta.dirname}/.profiles`
   const file = `${scenario.id}-${options.peer}${options.client ? "-client" : ""}.cpuprofile`
   const path = `${directory}/${file}`
@@ -48,6 +51,7 @@ await run(async () => {
     return contestantsOf([profiled], (peer) => contestantOf(peer, scenario, settings))
   }
   const ready = await contestants()
+  if (ready.length === 0) throw new Error(`${options.peer} does not have what ${scenario.id} needs`)
   // What a server does until it listens is of interest only in the scenario that measures it, where it follows.
   const serverBegin = Number(process.hrtime.bigint() / 1000n)
   await compete(scenario, ready, settings.rounds)

@@ -56,8 +56,14 @@ export const runOpenLoop = async (job: Job, rate: number, scenario: EchoScenario
   for (const [index, connection] of connections.entries()) indexes.set(connection, index)
   await opening.done
 
+  const sendTo = (index: number) => {
+    while (toSend[index]! > 0) {
+      const count = Math.min(toSend[index]!, scenario.inFlight)
+      connections[index]!.send(count)
+      toSend[index]! -= count
+    }
+  }
   const sendDue = () => {
-    if (!running) return
     const now = performance.now()
     const first = sent
     for (; intended(sent) <= now; sent++) {
@@ -65,17 +71,18 @@ export const runOpenLoop = async (job: Job, rate: number, scenario: EchoScenario
       if (isMeasured(now)) delays.record(nanos(now - intended(sent)))
     }
     const last = Math.min(sent, first + connections.length)
-    for (let message = first; message < last; message++) {
-      const index = message % connections.length
-      for (; toSend[index]! > 0; toSend[index]! -= Math.min(toSend[index]!, scenario.inFlight)) {
-        connections[index]!.send(Math.min(toSend[index]!, scenario.inFlight))
-      }
-    }
-    setImmediate(sendDue)
+    for (let message = first; message < last; message++) sendTo(message % connections.length)
+  }
+  const keepSending = () => {
+    if (!running) return
+    sendDue()
+    setImmediate(keepSending)
   }
   beginning = performance.now()
-  sendDue()
+  keepSending()
   const { cpu, figures } = await measure(job, unitOf(scenario), () => echoes)
+  // What belongs to the measured time and is late.
+  sendDue()
   running = false
   for (const connection of connections) if (connection.outstanding === 0) connection.close()
   await closing.done

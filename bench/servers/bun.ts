@@ -34,7 +34,7 @@ const room = "room"
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
-  fetch: (request, { upgrade }) => (upgrade(request) ? undefined : new Response(null, { status: 426 })),
+  fetch: (request, self) => (self.upgrade(request) ? undefined : new Response(null, { status: 426 })),
   websocket: {
     perMessageDeflate: hasMode("deflate"),
     maxPayloadLength: 16 * 1024 * 1024,
