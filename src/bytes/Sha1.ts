@@ -9,6 +9,9 @@
 
 const rotate = (word: number, bits: number): number => (word << bits) | (word >>> (32 - bits))
 
+// The message schedule of a block, the same array for every call.
+const words = new Int32Array(80)
+
 /**
  * The 20-byte digest of `input`.
  */
@@ -21,18 +24,21 @@ export const sha1 = (input: Uint8Array): Uint8Array => {
   view.setUint32(padded.length - 8, Math.floor(input.length / 0x2000_0000))
   view.setUint32(padded.length - 4, input.length << 3)
 
-  const hash = new Int32Array([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0])
-  const words = new Int32Array(80)
+  let h0 = 0x67452301
+  let h1 = 0xefcdab89 | 0
+  let h2 = 0x98badcfe | 0
+  let h3 = 0x10325476
+  let h4 = 0xc3d2e1f0 | 0
   for (let offset = 0; offset < padded.length; offset += 64) {
     for (let t = 0; t < 16; t++) words[t] = view.getInt32(offset + t * 4)
     for (let t = 16; t < 80; t++) {
       words[t] = rotate(words[t - 3]! ^ words[t - 8]! ^ words[t - 14]! ^ words[t - 16]!, 1)
     }
-    let a = hash[0]!
-    let b = hash[1]!
-    let c = hash[2]!
-    let d = hash[3]!
-    let e = hash[4]!
+    let a = h0
+    let b = h1
+    let c = h2
+    let d = h3
+    let e = h4
     for (let t = 0; t < 80; t++) {
       const mixed =
         t < 20
@@ -49,15 +55,19 @@ export const sha1 = (input: Uint8Array): Uint8Array => {
       b = a
       a = next
     }
-    hash[0]! += a
-    hash[1]! += b
-    hash[2]! += c
-    hash[3]! += d
-    hash[4]! += e
+    h0 = (h0 + a) | 0
+    h1 = (h1 + b) | 0
+    h2 = (h2 + c) | 0
+    h3 = (h3 + d) | 0
+    h4 = (h4 + e) | 0
   }
 
   const digest = new Uint8Array(20)
   const out = new DataView(digest.buffer)
-  for (let i = 0; i < 5; i++) out.setInt32(i * 4, hash[i]!)
+  out.setInt32(0, h0)
+  out.setInt32(4, h1)
+  out.setInt32(8, h2)
+  out.setInt32(12, h3)
+  out.setInt32(16, h4)
   return digest
 }
