@@ -125,7 +125,9 @@ export const encodeLatin1 = (text: string): Uint8Array => {
 const decodeLatin1 = (bytes: Uint8Array): string => {
   let text = ""
   // In slices, as a call takes a limited number of arguments.
-  for (let i = 0; i < bytes.length; i += 4096) text += String.fromCharCode(...bytes.subarray(i, i + 4096))
+  for (let i = 0; i < bytes.length; i += 4096) {
+    text += String.fromCharCode.apply(null, bytes.subarray(i, i + 4096) as unknown as Array<number>) // array-like
+  }
   return text
 }
 
@@ -159,12 +161,22 @@ type State =
   | typeof afterValue
   | typeof atEnd
 
+/** Where a header's name and value stand in the head. */
+interface Field {
+  readonly nameStart: number
+  readonly nameEnd: number
+  readonly start: number
+  readonly end: number
+}
+
+const noBytes = new Uint8Array(0)
+
 const malformed = (message: string): HeadError => ({ kind: "Malformed", message })
 const incomplete: HeadResult = { _tag: "Incomplete" }
 
 /**
  * Reads one HTTP head from chunks that may be cut anywhere. Every byte is looked at once, so the work is
- * linear in the bytes however they are cut. It keeps a copy of the head and no reference to a chunk.
+ * linear in the bytes however they are cut. It keeps a copy of what has come and no reference to a chunk.
  *
  *     start line -CR-> . -LF-> line start -tchar-> name -":"-> value -CR-> . -LF-> line start
  *                                  \-CR-> . -LF-> complete
@@ -175,13 +187,14 @@ const incomplete: HeadResult = { _tag: "Incomplete" }
 export class HeadReader {
   readonly #maxBytes: number
   readonly #maxHeaders: number
-  // The head so far: the first `#length` bytes. Grows by doubling.
-  #buffer = new Uint8Array(0)
+  // The head before the chunk at hand: the first `#length` bytes. Grows by doubling.
+  #buffer = noBytes
   #length = 0
   #state: State = inStartLine
-  #startLine = ""
-  #headers: Array<readonly [string, string]> = []
-  #name = ""
+  #startLineEnd = 0
+  #fields: Array<Field> = []
+  #nameStart = 0
+  #nameEnd = 0
   #start = 0
   #end = 0
   #outcome: HttpHead | HeadError | undefined
@@ -197,24 +210,40 @@ export class HeadReader {
     if (this.#outcome !== undefined) return this.#result(this.#outcome, chunk)
     const base = this.#length
     const taken = chunk.subarray(0, this.#maxBytes - base)
-    this.#store(taken)
     for (let i = 0; i < taken.length; i++) {
       const outcome = this.#step(taken[i]!, base + i)
-      if (outcome !== undefined) return this.#finish(outcome, chunk.subarray(i + 1))
+      if (outcome === undefined) continue
+      return this.#finish(outcome === "Complete" ? this.#read(taken) : outcome, chunk.subarray(i + 1))
     }
-    if (taken.length === chunk.length) return incomplete
+    if (taken.length === chunk.length) {
+      this.#store(taken)
+      return incomplete
+    }
     const message = `HTTP head is larger than ${this.#maxBytes} bytes`
     return this.#finish({ kind: "TooLarge", message }, chunk)
   }
 
   #finish(outcome: HttpHead | HeadError, rest: Uint8Array): HeadResult {
     this.#outcome = outcome
-    this.#buffer = new Uint8Array(0)
+    this.#buffer = noBytes
     return this.#result(outcome, rest)
   }
 
   #result(outcome: HttpHead | HeadError, rest: Uint8Array): HeadResult {
     return "kind" in outcome ? { _tag: "Invalid", error: outcome } : { _tag: "Complete", head: outcome, rest }
+  }
+
+  /** The head, whose last bytes are among `taken`: decoded at once, as its parts are slices of one string. */
+  #read(taken: Uint8Array): HttpHead {
+    if (this.#length > 0) this.#store(taken)
+    const text = decodeLatin1(this.#length > 0 ? this.#buffer.subarray(0, this.#length) : taken)
+    return {
+      startLine: text.slice(0, this.#startLineEnd),
+      headers: this.#fields.map(({ end, nameEnd, nameStart, start }) => [
+        text.slice(nameStart, nameEnd),
+        text.slice(start, end)
+      ])
+    }
   }
 
   #store(bytes: Uint8Array): void {
@@ -228,11 +257,11 @@ export class HeadReader {
     this.#length = needed
   }
 
-  #step(byte: number, at: number): HttpHead | HeadError | undefined {
+  #step(byte: number, at: number): HeadError | "Complete" | undefined {
     switch (this.#state) {
       case inStartLine:
         if (byte === CR && at > 0) {
-          this.#startLine = decodeLatin1(this.#buffer.subarray(0, at))
+          this.#startLineEnd = at
           this.#state = afterStartLine
           return undefined
         }
@@ -244,24 +273,29 @@ export class HeadReader {
           return undefined
         }
         if (isWhitespace(byte)) return malformed("header line starts with white space")
-        if (this.#headers.length >= this.#maxHeaders) {
+        if (this.#fields.length >= this.#maxHeaders) {
           return {
             kind: "TooManyHeaders",
             message: `HTTP head has more than ${this.#maxHeaders} header lines`
           }
         }
-        this.#start = at
+        this.#nameStart = at
         this.#state = inName
         return isTokenCode(byte) ? undefined : malformed("invalid header name")
       case inName:
         if (byte !== COLON) return isTokenCode(byte) ? undefined : malformed("invalid header name")
-        this.#name = decodeLatin1(this.#buffer.subarray(this.#start, at))
+        this.#nameEnd = at
         this.#start = this.#end = at + 1
         this.#state = inValue
         return undefined
       case inValue:
         if (byte === CR) {
-          this.#headers.push([this.#name, decodeLatin1(this.#buffer.subarray(this.#start, this.#end))])
+          this.#fields.push({
+            nameStart: this.#nameStart,
+            nameEnd: this.#nameEnd,
+            start: this.#start,
+            end: this.#end
+          })
           this.#state = afterValue
           return undefined
         }
@@ -276,7 +310,7 @@ export class HeadReader {
       case afterValue:
       case atEnd:
         if (byte !== LF) return malformed("CR without LF")
-        if (this.#state === atEnd) return { startLine: this.#startLine, headers: this.#headers }
+        if (this.#state === atEnd) return "Complete"
         this.#state = atLineStart
         return undefined
     }
