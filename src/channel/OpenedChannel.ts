@@ -40,49 +40,47 @@ export interface Agreement
 }
 
 /** Makes the channel, and starts it. */
-export const start = Effect.fnUntraced(function* ({
-  answer,
-  handshake,
-  maskOutgoing,
-  masking,
-  negotiated,
-  options,
-  rest,
-  transport,
-  transportEndTimeout,
-  ...facts
-}: Agreement): Effect.fn.Return<OpenedChannel, never, Framing | Timeouts> {
-  const codec = (yield* Framing).make({
-    ...options,
-    masking,
-    maskOutgoing,
-    allowedReservedBits: negotiated.reservedBits,
-    compress: negotiated.compress
-  })
+export const start = Effect.fnUntraced(function* (
+  agreement: Agreement
+): Effect.fn.Return<OpenedChannel, never, Framing | Timeouts> {
+  const { answer, negotiated, options, request, response, role, subprotocol, transport } = agreement
+  const framing = yield* Framing
   const context = yield* Effect.context<Timeouts>()
   const core = new ChannelCore({
-    role: facts.role,
+    role,
     transport,
-    transportEndTimeout,
-    codec,
+    transportEndTimeout: agreement.transportEndTimeout,
+    codec: framing.make({
+      masking: agreement.masking,
+      maskOutgoing: agreement.maskOutgoing,
+      applyMask: options.applyMask,
+      maxFramePayloadSize: options.maxFramePayloadSize,
+      maxMessagePayloadSize: options.maxMessagePayloadSize,
+      utf8validateIncoming: options.utf8validateIncoming,
+      allowedReservedBits: negotiated.reservedBits,
+      compress: negotiated.compress
+    }),
     options,
-    handshake,
+    handshake: agreement.handshake,
     context
   })
-  const channelFacts: WebSocketChannel.ChannelFacts = {
-    ...facts,
+  const facts: WebSocketChannel.ChannelFacts = {
+    role,
+    subprotocol,
+    request,
+    response,
     extensions: negotiated.extensions,
     peer: transport.peer,
     local: transport.local,
     tls: transport.tls,
     details: detailsOf(transport)
   }
-  const channel = WebSocketChannel.make(core, channelFacts)
-  const span = yield* ConnectionSpan.start(core, channelFacts)
+  const channel = WebSocketChannel.make(core, facts)
+  const span = yield* ConnectionSpan.start(core, facts)
   const observer = yield* ConnectionObserver
-  if (observer !== undefined) yield* observer({ role: facts.role, core })
+  if (observer !== undefined) yield* observer({ role, core })
   // Last, as what dies before can still be answered by HTTP.
   if (answer !== undefined) transport.write([answer])
-  core.start(rest)
+  core.start(agreement.rest)
   return { core, channel, span }
 }, Effect.uninterruptible)
