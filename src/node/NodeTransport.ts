@@ -33,8 +33,6 @@ export const addressOf = (
 
 class NodeTransport implements Transport {
   readonly channelType: ChannelType
-  readonly peer: NetAddress.SocketAddress | undefined
-  readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
 
   readonly #socket: Duplex
@@ -49,8 +47,9 @@ class NodeTransport implements Transport {
   constructor(socket: Duplex) {
     this.#socket = socket
     if (socket instanceof Socket) {
-      this.peer = addressOf(socket.remoteAddress, socket.remotePort)
-      this.local = addressOf(socket.localAddress, socket.localPort)
+      // What it was asked for while it was open, Node knows ever after.
+      void socket.remoteAddress
+      void socket.localAddress
       // An HTTP server may have set one.
       socket.setTimeout(0)
     }
@@ -69,6 +68,16 @@ class NodeTransport implements Transport {
     socket.on("close", () => this.#listener?.onClose(this.#error))
   }
 
+  get peer(): NetAddress.SocketAddress | undefined {
+    const socket = this.#socket
+    return socket instanceof Socket ? addressOf(socket.remoteAddress, socket.remotePort) : undefined
+  }
+
+  get local(): NetAddress.SocketAddress | undefined {
+    const socket = this.#socket
+    return socket instanceof Socket ? addressOf(socket.localAddress, socket.localPort) : undefined
+  }
+
   get bufferedAmount(): number {
     return this.#socket.writableLength
   }
@@ -76,14 +85,21 @@ class NodeTransport implements Transport {
   listen(listener: TransportListener): void {
     const isFirst = this.#listener === undefined
     this.#listener = listener
-    if (this.#socket.closed) {
-      queueMicrotask(() => listener.onClose(this.#error))
-    } else if (isFirst) {
-      this.#socket.on("data", (chunk: Uint8Array) => {
-        // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
-        this.#listener?.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
-      })
-    }
+    if (this.#socket.closed) this.#tellClosed(listener)
+    else if (isFirst) this.#read()
+  }
+
+  // Closures of `listen` would keep its first listener, and the opening handshake with it.
+
+  #tellClosed(listener: TransportListener): void {
+    queueMicrotask(() => listener.onClose(this.#error))
+  }
+
+  #read(): void {
+    this.#socket.on("data", (chunk: Uint8Array) => {
+      // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
+      this.#listener?.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+    })
   }
 
   pause(): void {
