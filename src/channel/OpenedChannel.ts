@@ -4,7 +4,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { Span } from "effect/Tracer"
-import { detailsOf, type Transport } from "../transport/Transport.ts"
+import type { Transport } from "../transport/Transport.ts"
 import { ChannelCore } from "./ChannelCore.ts"
 import type { NegotiatedExtensions } from "./Compression.ts"
 import { ConnectionObserver } from "./ConnectionMetrics.ts"
@@ -25,7 +25,7 @@ export interface OpenedChannel {
 
 /** What the handshake agreed on, and how frames are masked. */
 export interface Agreement
-  extends Pick<WebSocketChannel.ChannelFacts, "role" | "subprotocol" | "request" | "response">,
+  extends Omit<WebSocketChannel.Agreed, "extensions">,
     Pick<FramingOptions, "masking" | "maskOutgoing"> {
   readonly transport: Transport
   readonly options: CommonOptions
@@ -64,19 +64,9 @@ export const start = Effect.fnUntraced(function* (
     handshake: agreement.handshake,
     context
   })
-  const facts: WebSocketChannel.ChannelFacts = {
-    role,
-    subprotocol,
-    request,
-    response,
-    extensions: negotiated.extensions,
-    peer: transport.peer,
-    local: transport.local,
-    tls: transport.tls,
-    details: detailsOf(transport)
-  }
-  const channel = WebSocketChannel.make(core, facts)
-  const span = yield* ConnectionSpan.start(core, facts)
+  const { extensions } = negotiated
+  const channel = WebSocketChannel.make(core, { role, subprotocol, extensions, request, response })
+  const span = yield* ConnectionSpan.start(core, channel)
   const observer = yield* ConnectionObserver
   if (observer !== undefined) yield* observer({ role, core })
   // Last, as what dies before can still be answered by HTTP.

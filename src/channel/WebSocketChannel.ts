@@ -23,7 +23,7 @@ import {
   toMessage
 } from "../message/Message.ts"
 import type { PreparedMessage } from "../message/PreparedMessage.ts"
-import type { TlsFacts, TransportDetails } from "../transport/Transport.ts"
+import { detailsOf, type TlsFacts, type TransportDetails } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import type { FragmentedOptions, MessageWriter } from "./Sender.ts"
@@ -34,22 +34,26 @@ import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 export type { FragmentedOptions, MessageWriter } from "./Sender.ts"
 export type { StreamedMessage } from "./StreamedMessages.ts"
 
-/** What was agreed in the opening handshake, and with whom. */
-export interface ChannelFacts {
+/** What was agreed in the opening handshake. */
+export interface Agreed {
   readonly role: "client" | "server"
   readonly subprotocol: string | undefined
   /** The extensions that are spoken, as they stand in Sec-WebSocket-Extensions. */
   readonly extensions: ReadonlyArray<string>
+  /** The client's request; on a server. */
+  readonly request: ConnectionRequest | undefined
+  /** The server's response; on a client. */
+  readonly response: ConnectionResponse | undefined
+}
+
+/** What was agreed in the opening handshake, and with whom. */
+export interface ChannelFacts extends Agreed {
   /** The other end of the transport: where the client came through a proxy, that proxy. See `request.peer`. */
   readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
   /** What is known of the transport, these facts included. */
   readonly details: TransportDetails
-  /** The client's request; on a server. */
-  readonly request: ConnectionRequest | undefined
-  /** The server's response; on a client. */
-  readonly response: ConnectionResponse | undefined
 }
 
 /**
@@ -158,75 +162,179 @@ const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
   })
 
 /** A channel on its engine. */
-export const make = (core: ChannelCore, facts: ChannelFacts): Channel => {
-  const pull = Effect.flatMap(core.pull, (batch) => {
-    if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
-    const messages = batch.map(toMessage)
-    return messages.includes(undefined)
-      ? tooLong(core)
-      : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
-  })
-  const receive = Effect.flatMap(core.receive, (received) => {
-    const message = toMessage(received)
-    return message === undefined ? tooLong(core) : Effect.succeed(message)
-  }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
-  const pullBytes = Effect.suspend(() => {
-    core.keepBytes()
-    return Effect.map(
-      core.pull,
-      (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
-    )
-  })
-  const closeOnDefect = (cause: Cause.Cause<never>): Effect.Effect<void> =>
-    Cause.hasDies(cause)
-      ? Effect.andThen(
-          Effect.logError("a handler died", cause),
-          Effect.sync(() => core.closeUnsafe(CloseCode.unexpectedCondition, ""))
-        )
-      : Effect.failCause(cause)
-  return {
-    ...facts,
-    pull,
-    receive,
-    messages: Stream.fromPull(Effect.succeed(pull)),
-    incoming: Stream.fromPull(Effect.succeed(pullBytes)),
-    streamed: StreamedMessages.make(core),
-    send: (message) => core.sender.send(message),
-    sendFragmented: (options, write) => core.sender.sendFragmented(options, write),
-    sendStream: (payload, options) =>
-      core.sender.sendFragmented(options, (writer) => Stream.runForEach(payload, writer.send)),
-    sendPing: (payload = noBytes) => core.sender.sendPing(payload),
-    sendPong: (payload = noBytes) => core.sender.sendPong(payload),
-    pings: Stream.suspend(() => Stream.fromQueue(core.controls.pings)),
-    pongs: Stream.suspend(() => Stream.fromQueue(core.controls.pongs)),
-    onPing: (handler) =>
+export const make = (core: ChannelCore, agreed: Agreed): Channel => new OpenChannel(core, agreed)
+
+/**
+ * What a connection does not use is not made: effects, streams and functions are made when they are asked for. The
+ * functions need no `this`, so that they can be handed on.
+ */
+class OpenChannel implements Channel {
+  readonly role: Channel["role"]
+  readonly subprotocol: Channel["subprotocol"]
+  readonly extensions: Channel["extensions"]
+  readonly request: Channel["request"]
+  readonly response: Channel["response"]
+  /** Made once, as every message goes through it. */
+  readonly send: Channel["send"]
+
+  readonly #core: ChannelCore
+  #streamed: Channel["streamed"] | undefined
+
+  constructor(core: ChannelCore, agreed: Agreed) {
+    this.role = agreed.role
+    this.subprotocol = agreed.subprotocol
+    this.extensions = agreed.extensions
+    this.request = agreed.request
+    this.response = agreed.response
+    this.send = (message) => core.sender.send(message)
+    this.#core = core
+  }
+
+  get peer(): Channel["peer"] {
+    return this.#core.transport.peer
+  }
+
+  get local(): Channel["local"] {
+    return this.#core.transport.local
+  }
+
+  get tls(): Channel["tls"] {
+    return this.#core.transport.tls
+  }
+
+  get details(): Channel["details"] {
+    return detailsOf(this.#core.transport)
+  }
+
+  get pull(): Channel["pull"] {
+    const core = this.#core
+    return Effect.flatMap(core.pull, (batch) => {
+      if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
+      const messages = batch.map(toMessage)
+      return messages.includes(undefined)
+        ? tooLong(core)
+        : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
+    })
+  }
+
+  get receive(): Channel["receive"] {
+    const core = this.#core
+    return Effect.flatMap(core.receive, (received) => {
+      const message = toMessage(received)
+      return message === undefined ? tooLong(core) : Effect.succeed(message)
+    }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
+  }
+
+  get messages(): Channel["messages"] {
+    return Stream.fromPull(Effect.succeed(this.pull))
+  }
+
+  get incoming(): Channel["incoming"] {
+    const core = this.#core
+    const pullBytes = Effect.suspend(() => {
+      core.keepBytes()
+      return Effect.map(
+        core.pull,
+        (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
+      )
+    })
+    return Stream.fromPull(Effect.succeed(pullBytes))
+  }
+
+  get streamed(): Channel["streamed"] {
+    this.#streamed ??= StreamedMessages.make(this.#core)
+    return this.#streamed
+  }
+
+  get sendFragmented(): Channel["sendFragmented"] {
+    const { sender } = this.#core
+    return (options, write) => sender.sendFragmented(options, write)
+  }
+
+  get sendStream(): Channel["sendStream"] {
+    const { sender } = this.#core
+    return (payload, options) =>
+      sender.sendFragmented(options, (writer) => Stream.runForEach(payload, writer.send))
+  }
+
+  get sendPing(): Channel["sendPing"] {
+    const { sender } = this.#core
+    return (payload = noBytes) => sender.sendPing(payload)
+  }
+
+  get sendPong(): Channel["sendPong"] {
+    const { sender } = this.#core
+    return (payload = noBytes) => sender.sendPong(payload)
+  }
+
+  get pings(): Channel["pings"] {
+    const { controls } = this.#core
+    return Stream.suspend(() => Stream.fromQueue(controls.pings))
+  }
+
+  get pongs(): Channel["pongs"] {
+    const { controls } = this.#core
+    return Stream.suspend(() => Stream.fromQueue(controls.pongs))
+  }
+
+  get onPing(): Channel["onPing"] {
+    const core = this.#core
+    return (handler) =>
       Effect.acquireRelease(
         Effect.sync(() => core.controls.takePings()),
         (pings) => Effect.sync(() => core.controls.releasePings(pings))
-      ).pipe(
-        Effect.flatMap((pings) =>
-          Stream.fromQueue(pings).pipe(
-            Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
-            Effect.catchCause(closeOnDefect),
-            Effect.forkScoped
-          )
-        ),
-        Effect.asVoid
-      ),
-    onPong: (handler) =>
-      Stream.suspend(() => Stream.fromQueue(core.controls.pongs)).pipe(
-        Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
-        Effect.catchCause(closeOnDefect),
-        Effect.forkScoped,
-        Effect.asVoid
-      ),
-    close: (code, reason = "") => core.close(code, reason),
-    closed: Deferred.await(core.closed),
-    bufferedAmount: Effect.sync(() => core.bufferedAmount),
-    statistics: Effect.sync(() => core.statistics),
-    closeFacts: Effect.sync(() => core.closeFacts)
+      ).pipe(Effect.flatMap((pings) => handleControls(core, Stream.fromQueue(pings), handler)))
+  }
+
+  get onPong(): Channel["onPong"] {
+    const core = this.#core
+    return (handler) => handleControls(core, this.pongs, handler)
+  }
+
+  get close(): Channel["close"] {
+    const core = this.#core
+    return (code, reason = "") => core.close(code, reason)
+  }
+
+  get closed(): Channel["closed"] {
+    return Deferred.await(this.#core.closed)
+  }
+
+  get bufferedAmount(): Channel["bufferedAmount"] {
+    const core = this.#core
+    return Effect.sync(() => core.bufferedAmount)
+  }
+
+  get statistics(): Channel["statistics"] {
+    const core = this.#core
+    return Effect.sync(() => core.statistics)
+  }
+
+  get closeFacts(): Channel["closeFacts"] {
+    const core = this.#core
+    return Effect.sync(() => core.closeFacts)
   }
 }
+
+/** Handles pings or pongs in a fiber of the scope. A defect in that closes the connection. */
+const handleControls = <R>(
+  core: ChannelCore,
+  payloads: Stream.Stream<Uint8Array>,
+  handler: (payload: Uint8Array) => Effect.Effect<unknown, never, R>
+): Effect.Effect<void, never, R | Scope.Scope> =>
+  payloads.pipe(
+    Stream.runForEach((payload) => Effect.suspend(() => handler(payload))),
+    Effect.catchCause((cause) =>
+      Cause.hasDies(cause)
+        ? Effect.andThen(
+            Effect.logError("a handler died", cause),
+            Effect.sync(() => core.closeUnsafe(CloseCode.unexpectedCondition, ""))
+          )
+        : Effect.failCause(cause)
+    ),
+    Effect.forkScoped,
+    Effect.asVoid
+  )
 
 /** A callback: any effect, or nothing to do. */
 type Callback<Args extends ReadonlyArray<unknown>, E, R> = (...args: Args) => Effect.Effect<unknown, E, R>
