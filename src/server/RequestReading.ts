@@ -15,12 +15,17 @@ import type { Answer, Refusal } from "./Refusal.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 import * as StatusPage from "./StatusPage.ts"
 
+/** A valid opening request, as it came. */
+export interface ReadRequest extends ReceivedRequest {
+  readonly request: HandshakeRequest
+}
+
 /** Reads the request, unless an HTTP server has done so, and answers what is none. */
 export const readRequest = Effect.fnUntraced(function* (
   transport: Transport,
   received: ReceivedRequest | undefined,
   options: ServerOptions
-): Effect.fn.Return<{ readonly request: HandshakeRequest } & ReceivedRequest, Refusal, Handshake> {
+): Effect.fn.Return<ReadRequest, Refusal, Handshake> {
   const { head, rest } = received ?? (yield* readRequestHead(transport, options))
   return { request: yield* judge(head, options), head, rest }
 })

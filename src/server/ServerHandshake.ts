@@ -22,11 +22,10 @@ import {
 } from "../handshake/ConnectionRequest.ts"
 import { forwardedFor } from "../handshake/ForwardedFor.ts"
 import { type HttpHead, header, headSize } from "../handshake/HttpHead.ts"
-import type { HandshakeRequest } from "../handshake/Request.ts"
-import type { AcceptedTransport, ReceivedRequest, Transport } from "../transport/Transport.ts"
+import type { AcceptedTransport, Transport } from "../transport/Transport.ts"
 import { checkRequest, type Places } from "./Admission.ts"
 import { answerTo, type Refusal, refuse, withServer } from "./Refusal.ts"
-import { judge, readRequest } from "./RequestReading.ts"
+import { judge, type ReadRequest, readRequest } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
 /** What `onConnect` may succeed with: how to accept, a subprotocol, or nothing. */
@@ -98,34 +97,34 @@ const open = Effect.fnUntraced(function* <R>(
   yield* Effect.fromResult(checkRequest(request, options))
   const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
   const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
+  // Taken before the application is asked, so that nobody takes it in between.
   return yield* Effect.acquireUseRelease(
-    // Taken before the application is asked, so that nobody takes it in between.
     Effect.suspend(() => Effect.fromResult(places.take(connectionRequest.peer, options))),
-    Effect.fnUntraced(function* (giveBack) {
-      const acceptance = yield* decide(connectionRequest, onConnect)
-      return yield* accept({
-        ...received,
-        transport,
-        options,
-        connectionRequest,
-        acceptance,
-        startedAt: progress.startedAt
-      }).pipe(
-        Effect.tap((opened) =>
-          Effect.sync(() => {
-            progress.opened = opened
-            opened.core.onGone = giveBack
-            if (opened.core.isClosed) giveBack()
-          })
-        ),
-        // What has been sent cannot be taken back.
-        Effect.uninterruptible,
-        // The application's headers may be anything at run time, and services can be replaced.
-        Effect.catchCauseIf(Cause.hasDies, (cause) =>
-          applicationDefect("accepting the connection died", cause)
+    (giveBack) =>
+      Effect.flatMap(decide(connectionRequest, onConnect), (acceptance) =>
+        accept({
+          received,
+          transport,
+          options,
+          connectionRequest,
+          acceptance,
+          startedAt: progress.startedAt
+        }).pipe(
+          Effect.tap((opened) =>
+            Effect.sync(() => {
+              progress.opened = opened
+              opened.core.onGone = giveBack
+              if (opened.core.isClosed) giveBack()
+            })
+          ),
+          // What has been sent cannot be taken back.
+          Effect.uninterruptible,
+          // The application's headers may be anything at run time, and services can be replaced.
+          Effect.catchCauseIf(Cause.hasDies, (cause) =>
+            applicationDefect("accepting the connection died", cause)
+          )
         )
-      )
-    }),
+      ),
     (giveBack) => Effect.sync(() => progress.opened === undefined && giveBack())
   )
 })
@@ -153,21 +152,20 @@ const applicationDefect = (
 const accept = Effect.fnUntraced(function* ({
   acceptance,
   connectionRequest,
-  head,
   options,
-  request,
-  rest,
+  received,
   startedAt,
   transport
-}: ReceivedRequest & {
+}: {
   readonly transport: Transport
   readonly options: ServerOptions
-  readonly request: HandshakeRequest
+  readonly received: ReadRequest
   readonly connectionRequest: ConnectionRequest
   readonly acceptance: ConnectionAccept
   readonly startedAt: bigint
 }): Effect.fn.Return<OpenedChannel.OpenedChannel, ConnectionDeny, Protocol> {
   const { headers, subprotocol: chosen } = acceptance
+  const { head, request, rest } = received
   if (chosen !== undefined && !request.protocols.includes(chosen)) {
     return yield* applicationDefect(
       `onConnect chose the subprotocol ${chosen}, which the client did not announce`

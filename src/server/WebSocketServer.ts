@@ -5,7 +5,6 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
@@ -117,22 +116,25 @@ const defaultDrainLimit = Duration.seconds(10)
 /** Runs the handler, then closes the connection. */
 const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, span }: OpenedChannel) =>
   Effect.suspend(() => onOpen(channel)).pipe(
-    Effect.exit,
-    Effect.flatMap((exit) => {
-      if (Exit.isSuccess(exit)) return core.close(CloseCode.normalClosure, "")
-      // The end of the connection is what most handlers fail with: no news.
-      const error = Cause.squash(exit.cause)
-      const expected = error instanceof WebSocketError && core.isClosing
-      const log = expected
-        ? Effect.logDebug("connection ended", exit.cause)
-        : Effect.logError("onOpen failed", exit.cause)
-      return Effect.andThen(log, core.close(CloseCode.unexpectedCondition, ""))
+    Effect.matchCauseEffect({
+      onSuccess: () => closeWith(core, CloseCode.normalClosure),
+      onFailure: (cause) => {
+        // The end of the connection is what most handlers fail with: no news.
+        const error = Cause.squash(cause)
+        const expected = error instanceof WebSocketError && core.isClosing
+        const log = expected
+          ? Effect.logDebug("connection ended", cause)
+          : Effect.logError("onOpen failed", cause)
+        return Effect.andThen(log, closeWith(core, CloseCode.unexpectedCondition))
+      }
     }),
-    Effect.ignore,
     Effect.onInterrupt(() => Effect.sync(() => core.abort())),
     Effect.provideService(WebSocketChannel, channel),
     (served) => (span === undefined ? served : Effect.withParentSpan(served, span))
   )
+
+const closeWith = (core: ChannelCore, code: number): Effect.Effect<void> =>
+  Effect.ignore(core.close(code, ""))
 
 /** A server on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
@@ -149,15 +151,16 @@ export const make = Effect.fnUntraced(function* (
     isDraining ? Effect.fail(ConnectionDeny.serviceUnavailable()) : Effect.void
   )
 
+  // Nothing of the opening handshake stays on the fiber's stack while the handler runs.
   const serveConnection = <E, R, RC>(
     handlers: Handlers<E, R, RC>,
     accepted: AcceptedTransport,
     served: Served
   ) =>
-    Effect.gen(function* () {
-      const opened = yield* ServerHandshake.perform<RC>({
+    Effect.flatMap(options.get, (current) =>
+      ServerHandshake.perform<RC>({
         accepted,
-        options: yield* options.get,
+        options: current,
         places,
         onConnect: (request) => {
           served.isRequested = true
@@ -167,34 +170,35 @@ export const make = Effect.fnUntraced(function* (
           )
         }
       })
-      if (opened === undefined || opened instanceof Uint8Array) return opened
-      served.core = opened.core
-      if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
-      yield* runHandler(handlers.onOpen, opened)
-      return undefined
-    }).pipe(
+    ).pipe(
+      Effect.flatMap((opened) => {
+        if (opened === undefined || opened instanceof Uint8Array) return Effect.succeed(opened)
+        served.core = opened.core
+        if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
+        return Effect.as(runHandler(handlers.onOpen, opened), undefined)
+      }),
       Effect.scoped,
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
         Effect.as(Effect.logError("a connection died", cause), undefined)
       )
     )
 
-  /** Starts to serve in a fiber of its own, which `drain` waits for. */
-  const start = <E, R, RC>(
-    context: Context.Context<Requirements<R, RC>>,
-    handlers: Handlers<E, R, RC>,
-    transport: AcceptedTransport
-  ) => {
-    const served: Served = { isRequested: false, core: undefined }
-    const connection = serveConnection(handlers, transport, served)
-    const fiber = Effect.runForkWith(
-      Context.merge(context, services) as Context.Context<Effect.Services<typeof connection>>
-    )(connection)
-    if (fiber.pollUnsafe() === undefined) {
-      fibers.set(served, fiber)
-      fiber.addObserver(() => fibers.delete(served))
+  /** What starts to serve a connection in a fiber of its own, which `drain` waits for. */
+  const starter = <E, R, RC>(context: Context.Context<Requirements<R, RC>>, handlers: Handlers<E, R, RC>) => {
+    const run = Effect.runForkWith(
+      Context.merge(context, services) as Context.Context<
+        Effect.Services<ReturnType<typeof serveConnection<E, R, RC>>>
+      >
+    )
+    return (transport: AcceptedTransport) => {
+      const served: Served = { isRequested: false, core: undefined }
+      const fiber = run(serveConnection(handlers, transport, served))
+      if (fiber.pollUnsafe() === undefined) {
+        fibers.set(served, fiber)
+        fiber.addObserver(() => fibers.delete(served))
+      }
+      return { served, fiber }
     }
-    return { served, fiber }
   }
 
   const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
@@ -227,7 +231,8 @@ export const make = Effect.fnUntraced(function* (
     drain,
     serve: Effect.fnUntraced(function* <E, R, RC>(handlers: Handlers<E, R, RC>) {
       const context = yield* Effect.context<Requirements<R, RC>>()
-      yield* transports.accept((transport) => void start(context, handlers, transport))
+      const start = starter(context, handlers)
+      yield* transports.accept((transport) => void start(transport))
       // Drained before it stops to accept: who still comes is told.
       yield* Effect.addFinalizer(() => drain())
     }, Effect.uninterruptible),
@@ -242,7 +247,7 @@ export const make = Effect.fnUntraced(function* (
           )
         : Effect.uninterruptibleMask((restore) =>
             Effect.contextWith((context: Context.Context<Requirements<R, RC>>) => {
-              const { fiber, served } = start(context, handlers, accepted(transport, received))
+              const { fiber, served } = starter(context, handlers)(accepted(transport, received))
               return Effect.onInterrupt(restore(Fiber.join(fiber)), () => {
                 if (served.core === undefined) fiber.interruptUnsafe()
                 else served.core.closeUnsafe(CloseCode.goingAway, "")
