@@ -49,16 +49,20 @@ export class Inbox {
   }
 
   /** All messages that wait, once there is one. */
-  readonly pull: Take<Batch> = this.#read(
-    "Whole",
-    () => this.#takeAll() as unknown as Batch // not empty: there is something to take
-  )
+  get pull(): Take<Batch> {
+    return this.#read(
+      "Whole",
+      () => this.#takeAll() as unknown as Batch // not empty: there is something to take
+    )
+  }
 
   /** The first message that waits, once there is one. */
-  readonly receive: Take<ReceivedMessage> = this.#read("Whole", () => {
-    const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
-    return message
-  })
+  get receive(): Take<ReceivedMessage> {
+    return this.#read("Whole", () => {
+      const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
+      return message
+    })
+  }
 
   /**
    * Hands all that waits to `keep`, once there is something: before anyone can be

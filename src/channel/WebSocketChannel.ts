@@ -161,6 +161,21 @@ const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
     return Effect.fail(fromViolation("TextTooLong"))
   })
 
+const makePull = (core: ChannelCore): Channel["pull"] =>
+  Effect.flatMap(core.pull, (batch) => {
+    if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
+    const messages = batch.map(toMessage)
+    return messages.includes(undefined)
+      ? tooLong(core)
+      : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
+  })
+
+const makeReceive = (core: ChannelCore): Channel["receive"] =>
+  Effect.flatMap(core.receive, (received) => {
+    const message = toMessage(received)
+    return message === undefined ? tooLong(core) : Effect.succeed(message)
+  }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
+
 /** A channel on its engine. */
 export const make = (core: ChannelCore, agreed: Agreed): Channel => new OpenChannel(core, agreed)
 
@@ -178,6 +193,9 @@ class OpenChannel implements Channel {
   readonly send: Channel["send"]
 
   readonly #core: ChannelCore
+  // Those that are asked for again and again.
+  #pull: Channel["pull"] | undefined
+  #receive: Channel["receive"] | undefined
   #streamed: Channel["streamed"] | undefined
 
   constructor(core: ChannelCore, agreed: Agreed) {
@@ -207,22 +225,13 @@ class OpenChannel implements Channel {
   }
 
   get pull(): Channel["pull"] {
-    const core = this.#core
-    return Effect.flatMap(core.pull, (batch) => {
-      if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
-      const messages = batch.map(toMessage)
-      return messages.includes(undefined)
-        ? tooLong(core)
-        : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
-    })
+    this.#pull ??= makePull(this.#core)
+    return this.#pull
   }
 
   get receive(): Channel["receive"] {
-    const core = this.#core
-    return Effect.flatMap(core.receive, (received) => {
-      const message = toMessage(received)
-      return message === undefined ? tooLong(core) : Effect.succeed(message)
-    }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
+    this.#receive ??= makeReceive(this.#core)
+    return this.#receive
   }
 
   get messages(): Channel["messages"] {
