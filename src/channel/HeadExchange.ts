@@ -10,6 +10,8 @@ export type HeadFailure =
   | { readonly _tag: "Invalid"; readonly error: HeadError }
   | { readonly _tag: "Ended"; readonly cause: unknown }
 
+const noBytes = new Uint8Array(0)
+
 /** A head, and the bytes that came after it. */
 export interface ReadHead {
   readonly head: HttpHead
@@ -23,7 +25,7 @@ export interface ReadHead {
 export const readHead = (
   transport: Transport,
   limits: { readonly maxHandshakeSize: number; readonly maxHandshakeHeaders: number },
-  start: Uint8Array = new Uint8Array(0)
+  start: Uint8Array = noBytes
 ): Effect.Effect<ReadHead, HeadFailure> =>
   Effect.suspend(() => {
     const reader = new HeadReader({

@@ -26,41 +26,50 @@ export const readRequest = Effect.fnUntraced(function* (
   received: ReceivedRequest | undefined,
   options: ServerOptions
 ): Effect.fn.Return<ReadRequest, Refusal, Handshake> {
+  const handshake = yield* Handshake
   const { head, rest } = received ?? (yield* readRequestHead(transport, options))
-  return { request: yield* judge(head, options), head, rest }
+  return { request: yield* Effect.fromResult(judge(handshake, head, options)), head, rest }
 })
 
 /** Whether this is an opening request, and if not, how it is answered. */
-export const judge = Effect.fnUntraced(function* (
+export const judge = (
+  handshake: Handshake["Service"],
   head: HttpHead,
   options: ServerOptions
-): Effect.fn.Return<HandshakeRequest, Answer, Handshake> {
-  const handshake = yield* Handshake
+): Result.Result<HandshakeRequest, Answer> => {
   if (head.headers.length > options.maxHandshakeHeaders || headSize(head) > options.maxHandshakeSize) {
-    return yield* headTooLarge("too many or too large headers")
+    return Result.fail(headTooLarge("too many or too large headers"))
   }
   const line = parseRequestLine(head.startLine)
-  if (Result.isFailure(line)) return yield* fromRejection(line.failure)
-  const parsed = handshake.parseRequest({ ...line.success, headers: head.headers }, options)
-  if (Result.isSuccess(parsed)) return parsed.success
-  const refusal: Answer =
+  if (Result.isFailure(line)) return Result.fail(fromRejection(line.failure))
+  const { method, target } = line.success
+  const parsed = handshake.parseRequest({ method, target, headers: head.headers }, options)
+  if (Result.isSuccess(parsed)) return Result.succeed(parsed.success)
+  return Result.fail(
     options.webStatus && parsed.failure.status === 426
-      ? StatusPage.response(parseTarget(line.success.target)?.params ?? {}, options)
+      ? StatusPage.response(parseTarget(target)?.params ?? {}, options)
       : fromRejection(parsed.failure)
-  return yield* Effect.fail(refusal)
-})
+  )
+}
 
-const readRequestHead = Effect.fnUntraced(function* (
+const readRequestHead = (
   transport: Transport,
   options: ServerOptions
-): Effect.fn.Return<ReceivedRequest, Refusal> {
-  const start = options.serveFlashSocketPolicy ? yield* readStart(transport, options) : undefined
-  return yield* Effect.mapError(readHead(transport, options, start), (failure): Refusal => {
+): Effect.Effect<ReceivedRequest, Refusal> =>
+  options.serveFlashSocketPolicy
+    ? Effect.flatMap(readStart(transport, options), (start) => readRestOfHead(transport, options, start))
+    : readRestOfHead(transport, options)
+
+const readRestOfHead = (
+  transport: Transport,
+  options: ServerOptions,
+  start?: Uint8Array
+): Effect.Effect<ReceivedRequest, Refusal> =>
+  Effect.mapError(readHead(transport, options, start), (failure) => {
     if (failure._tag === "Ended") return "Gone"
     const { kind, message } = failure.error
     return kind === "Malformed" ? ConnectionDeny.badRequest({ body: message }) : headTooLarge(message)
   })
-})
 
 /** Reads until it is clear whether the policy for Flash is asked for, and gives what has come if it is not. */
 const readStart = Effect.fnUntraced(function* (

@@ -211,11 +211,10 @@ export const refusalOf = (
   head: HttpHead,
   options: ServerOptions
 ): Effect.Effect<Uint8Array, never, Handshake> =>
-  judge(head, options).pipe(
-    Effect.flatMap(() =>
-      Effect.fail(
-        ConnectionDeny.notImplemented({ body: "the HTTP server does not hand over its connections" })
-      )
-    ),
-    Effect.catch((answer) => answerTo(answer, options))
-  )
+  Effect.flatMap(Handshake, (handshake) => {
+    const judged = judge(handshake, head, options)
+    const answer = Result.isFailure(judged)
+      ? judged.failure
+      : ConnectionDeny.notImplemented({ body: "the HTTP server does not hand over its connections" })
+    return answerTo(answer, options)
+  })

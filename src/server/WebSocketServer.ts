@@ -113,8 +113,19 @@ interface Served {
 
 const defaultDrainLimit = Duration.seconds(10)
 
+// What stands on the fiber's stack while a handler runs is made here, where it keeps nothing else.
+
+const logDeath = (cause: Cause.Cause<never>) =>
+  Effect.as(Effect.logError("a connection died", cause), undefined)
+
+const inScope = <A, R>(served: Effect.Effect<A, never, R>) =>
+  Effect.catchCauseIf(Effect.scoped(served), Cause.hasDies, logDeath)
+
 /** Runs the handler, then closes the connection. */
-const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, span }: OpenedChannel) =>
+const runHandler = <E, R>(
+  onOpen: Handlers<E, R>["onOpen"],
+  { channel, core, span }: OpenedChannel
+): Effect.Effect<undefined, never, Exclude<R, WebSocketChannel>> =>
   Effect.suspend(() => onOpen(channel)).pipe(
     Effect.matchCauseEffect({
       onSuccess: () => closeWith(core, CloseCode.normalClosure),
@@ -133,8 +144,8 @@ const runHandler = <E, R>(onOpen: Handlers<E, R>["onOpen"], { channel, core, spa
     (served) => (span === undefined ? served : Effect.withParentSpan(served, span))
   )
 
-const closeWith = (core: ChannelCore, code: number): Effect.Effect<void> =>
-  Effect.ignore(core.close(code, ""))
+const closeWith = (core: ChannelCore, code: number): Effect.Effect<undefined> =>
+  Effect.as(Effect.ignore(core.close(code, "")), undefined)
 
 /** A server on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
@@ -151,14 +162,13 @@ export const make = Effect.fnUntraced(function* (
     isDraining ? Effect.fail(ConnectionDeny.serviceUnavailable()) : Effect.void
   )
 
-  // Nothing of the opening handshake stays on the fiber's stack while the handler runs.
   const serveConnection = <E, R, RC>(
     handlers: Handlers<E, R, RC>,
     accepted: AcceptedTransport,
     served: Served
   ) =>
-    Effect.flatMap(options.get, (current) =>
-      ServerHandshake.perform<RC>({
+    Effect.flatMap(options.get, (current) => {
+      const opening = ServerHandshake.perform<RC>({
         accepted,
         options: current,
         places,
@@ -170,18 +180,20 @@ export const make = Effect.fnUntraced(function* (
           )
         }
       })
-    ).pipe(
-      Effect.flatMap((opened) => {
-        if (opened === undefined || opened instanceof Uint8Array) return Effect.succeed(opened)
-        served.core = opened.core
-        if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
-        return Effect.as(runHandler(handlers.onOpen, opened), undefined)
-      }),
-      Effect.scoped,
-      Effect.catchCauseIf(Cause.hasDies, (cause) =>
-        Effect.as(Effect.logError("a connection died", cause), undefined)
+      return inScope(
+        Effect.flatMap(opening, (opened) => {
+          if (opened === undefined || opened instanceof Uint8Array) return Effect.succeed(opened)
+          served.core = opened.core
+          if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
+          return runHandler(handlers.onOpen, opened)
+        })
       )
-    )
+    })
+
+  const remember = (served: Served, fiber: Fiber.Fiber<unknown>) => {
+    fibers.set(served, fiber)
+    fiber.addObserver(() => fibers.delete(served))
+  }
 
   /** What starts to serve a connection in a fiber of its own, which `drain` waits for. */
   const starter = <E, R, RC>(context: Context.Context<Requirements<R, RC>>, handlers: Handlers<E, R, RC>) => {
@@ -193,10 +205,7 @@ export const make = Effect.fnUntraced(function* (
     return (transport: AcceptedTransport) => {
       const served: Served = { isRequested: false, core: undefined }
       const fiber = run(serveConnection(handlers, transport, served))
-      if (fiber.pollUnsafe() === undefined) {
-        fibers.set(served, fiber)
-        fiber.addObserver(() => fibers.delete(served))
-      }
+      if (fiber.pollUnsafe() === undefined) remember(served, fiber)
       return { served, fiber }
     }
   }
