@@ -54,6 +54,26 @@ describe("without TLS", () => {
     })
   )
 
+  it.effect("TCP's addresses are known after the end, also when nobody asked before", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<Pick<Transport.TransportDetails, "local" | "peer">>()
+      const server = yield* serve(NodeWebSocketServer.layer(anyPort), {
+        onOpen: (channel) =>
+          Effect.andThen(
+            channel.closed,
+            Effect.sync(() => Deferred.doneUnsafe(ended, Effect.succeed(channel.details)))
+          )
+      })
+      const port = portOf(server.address)
+      const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/`)
+      yield* channel.close()
+      const there = yield* Deferred.await(ended)
+      assert.deepStrictEqual(channel.peer, NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port))
+      assert.deepStrictEqual(there.local, channel.peer)
+      assert.deepStrictEqual(there.peer, channel.local)
+    })
+  )
+
   it.effect("a Unix-domain socket has none", () =>
     Effect.gen(function* () {
       const path = Path.join(yield* temporaryDirectory, "details.sock")
