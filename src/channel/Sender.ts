@@ -88,10 +88,7 @@ export class Sender {
     if (!connection.compresses(message.payload.length)) {
       return this.#write("Message", () => connection.sendPrepared(message))
     }
-    return this.#writeLater("Message", (written) => {
-      if (connection.sendPreparedCompressed(message)) written()
-      else this.#writeCompressed(message.opcode, message.payload, written)
-    })
+    return this.#writeCompressed((written) => connection.sendPreparedCompressed(message, written))
   }
 
   #sendText(text: string, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
@@ -104,14 +101,17 @@ export class Sender {
     if (skipCompress || !this.#connection.compresses(bytes.length)) {
       return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes))
     }
-    return this.#writeLater("Message", (written) => this.#writeCompressed(opcode, bytes, written))
+    return this.#writeCompressed((written) => this.#connection.sendCompressed(opcode, bytes, written))
   }
 
-  #writeCompressed(opcode: number, bytes: Uint8Array, written: () => void): void {
-    this.#outbox.isMessageOpen = true
-    this.#connection.sendCompressed(opcode, bytes, () => {
-      this.#outbox.isMessageOpen = false
-      written()
+  /** No other message is sent until `written` is called. */
+  #writeCompressed(write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
+    return this.#writeLater("Message", (written) => {
+      this.#outbox.isMessageOpen = true
+      write(() => {
+        this.#outbox.isMessageOpen = false
+        written()
+      })
     })
   }
 

@@ -2,12 +2,12 @@
  * Compression of the messages that a connection sends, one after the other.
  */
 import type { MessageCompressor } from "../extension/MessageCodec.ts"
+import type { PreparedMessage } from "../message/PreparedMessage.ts"
 
 type Done = (compressed: Uint8Array) => void
 
 interface Task {
-  readonly payload: Uint8Array
-  readonly isFinal: boolean
+  readonly start: (done: Done) => void
   readonly done: Done
 }
 
@@ -30,37 +30,38 @@ export class Compression {
     return length >= this.#threshold
   }
 
-  /** The key of {@link alone}. */
-  get aloneKey(): string {
-    return this.#compressor.aloneKey
-  }
-
   /** Compresses a message, or a fragment of one, when what came before is done. `done` is called in any case. */
   compress(payload: Uint8Array, isFinal: boolean, done: Done): void {
-    const task: Task = { payload, isFinal, done }
+    this.#add({ start: (done) => this.#compressor.compress(payload, isFinal, done), done })
+  }
+
+  /** As `compress`, of a message that is compressed once for all connections, where the codec can do that. */
+  compressPrepared(message: PreparedMessage, done: Done): void {
+    const { payload } = message
+    const compressor = this.#compressor
+    const { aloneKey } = compressor
+    if (aloneKey === undefined) return this.compress(payload, true, done)
+    const start = (done: Done): void => {
+      compressor.sentAlone(payload)
+      message.compressed(aloneKey, (done) => compressor.compressAlone(payload, done), done)
+    }
+    this.#add({ start, done })
+  }
+
+  #add(task: Task): void {
     if (this.#current === undefined) this.#run(task)
     else this.#waiting.push(task)
   }
 
   #run(task: Task): void {
     this.#current = task
-    this.#compressor.compress(task.payload, task.isFinal, (compressed) => {
+    task.start((compressed) => {
       if (this.#current !== task) return
       task.done(compressed)
       this.#current = undefined
       const next = this.#waiting.shift()
       if (next !== undefined) this.#run(next)
     })
-  }
-
-  /** A message compressed without the context of earlier ones, where the codec can do that. */
-  alone(payload: Uint8Array): Uint8Array | undefined {
-    return this.#compressor.compressAlone(payload)
-  }
-
-  /** A message that was compressed alone is sent. */
-  sentAlone(payload: Uint8Array): void {
-    this.#compressor.sentAlone(payload)
   }
 
   /** What is not compressed yet is done with nothing: it cannot be sent any more. */

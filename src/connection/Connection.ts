@@ -322,14 +322,18 @@ export class Connection {
 
   /** As `sendBytes`, compressed; `written` is called once it is sent, or cannot be any more: within the call or later. */
   sendCompressed(opcode: number, payload: Uint8Array, written: () => void): void {
-    this.#codec.compression?.compress(payload, true, (compressed) => {
-      if (this.state === "Open") {
-        this.#sentMessages++
-        this.#sentMessageOctets += payload.length
-        this.#writeMessage(opcode, compressed, rsv1)
-      }
-      written()
-    })
+    this.#codec.compression?.compress(payload, true, (compressed) =>
+      this.#writeCompressed(opcode, payload.length, compressed, written)
+    )
+  }
+
+  #writeCompressed(opcode: number, length: number, compressed: Uint8Array, written: () => void): void {
+    if (this.state === "Open") {
+      this.#sentMessages++
+      this.#sentMessageOctets += length
+      this.#writeMessage(opcode, compressed, rsv1)
+    }
+    written()
   }
 
   #writeMessage(opcode: number, payload: Uint8Array, reservedBits: number): void {
@@ -358,18 +362,11 @@ export class Connection {
     writer.writeFramed(bytes, frames, message.payload.length)
   }
 
-  /** As `sendPrepared`, compressed once for all; `false`: that cannot be done, and nothing was sent. */
-  sendPreparedCompressed(message: PreparedMessage): boolean {
-    const { compression } = this.#codec
-    const { opcode, payload } = message
-    if (compression === undefined) return false
-    const compressed = message.compressed(compression.aloneKey, () => compression.alone(payload))
-    if (compressed === undefined) return false
-    compression.sentAlone(payload)
-    this.#sentMessages++
-    this.#sentMessageOctets += payload.length
-    this.#writeMessage(opcode, compressed, rsv1)
-    return true
+  /** As `sendPrepared`, compressed once for all where that can be done; `written`: as that of `sendCompressed`. */
+  sendPreparedCompressed(message: PreparedMessage, written: () => void): void {
+    this.#codec.compression?.compressPrepared(message, (compressed) =>
+      this.#writeCompressed(message.opcode, message.payload.length, compressed, written)
+    )
   }
 
   /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */

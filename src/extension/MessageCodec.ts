@@ -15,14 +15,17 @@ export interface MessageCompressor {
    * it would take long. Until then the payload must not change.
    */
   compress(payload: Uint8Array, isFinal: boolean, done: (compressed: Uint8Array) => void): void
-  /** What {@link MessageCompressor.compressAlone} gives is the same for compressors with the same key. */
-  readonly aloneKey: string
   /**
-   * Compresses a message without the context of earlier ones, and leaves that context as it is.
-   * `undefined`: this compressor cannot, the message is compressed as any other.
+   * What {@link MessageCompressor.compressAlone} gives is the same for compressors with the same key.
+   * `undefined`: it cannot be called, each message is compressed for its connection.
    */
-  compressAlone(payload: Uint8Array): Uint8Array | undefined
-  /** A message that was compressed alone is sent now: later ones may refer to it. */
+  readonly aloneKey: string | undefined
+  /**
+   * Compresses a message for many connections: without the context of earlier ones, which stays as it is.
+   * `done` is called as that of {@link MessageCompressor.compress}, but also after `close`.
+   */
+  compressAlone(payload: Uint8Array, done: (compressed: Uint8Array) => void): void
+  /** A message that is compressed alone is the next one of this connection: later ones may refer to it. */
   sentAlone(payload: Uint8Array): void
   /** The connection has ended: what is held is let go. */
   close(): void

@@ -7,6 +7,8 @@ import { fin, headerSize, writeHeader } from "../frame/FrameHeader.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import { type Payload, toBytes } from "./Message.ts"
 
+type Done = (compressed: Uint8Array) => void
+
 /** A message as frames without masks. */
 export interface FramedMessage {
   readonly bytes: Uint8Array
@@ -16,7 +18,7 @@ export interface FramedMessage {
 
 /**
  * A message that is framed once, and compressed once for what was negotiated, however many
- * channels send it (Autobahn's `prepareMessage`). A client's frames are masked, each
+ * channels send it (Autobahn's `prepareMessage`); while that takes its time, all wait for it. A client's frames are masked, each
  * time with another key: there only the compression is saved.
  */
 export class PreparedMessage {
@@ -25,8 +27,8 @@ export class PreparedMessage {
   readonly payload: Uint8Array
   // By the size of fragments.
   readonly #framed = new Map<number, FramedMessage>()
-  // By what was negotiated.
-  readonly #compressed = new Map<string, Uint8Array>()
+  // By what was negotiated: its payload, or who waits for that.
+  readonly #compressed = new Map<string, Uint8Array | Array<Done>>()
 
   /** Text from a string, binary from bytes, which are copied. */
   constructor(payload: Payload) {
@@ -44,13 +46,20 @@ export class PreparedMessage {
     return framed
   }
 
-  /** Its payload compressed, once for each `key`; `undefined` where `compress` gives nothing. */
-  compressed(key: string, compress: () => Uint8Array | undefined): Uint8Array | undefined {
+  /** Gives its payload compressed, within the call or later. `compress` is called once for each `key`. */
+  compressed(key: string, compress: (done: Done) => void, done: Done): void {
     const before = this.#compressed.get(key)
-    if (before !== undefined) return before
-    const compressed = compress()
-    if (compressed !== undefined) this.#compressed.set(key, compressed)
-    return compressed
+    if (before instanceof Uint8Array) return done(before)
+    if (before !== undefined) {
+      before.push(done)
+      return
+    }
+    const waiting = [done]
+    this.#compressed.set(key, waiting)
+    compress((compressed) => {
+      this.#compressed.set(key, compressed)
+      for (const done of waiting) done(compressed)
+    })
   }
 
   #frame(size: number): FramedMessage {

@@ -12,22 +12,43 @@ import type { DecompressFailure } from "../extension/MessageCodec.ts"
 /** So many bytes at most does libbzip2 make of `length` bytes, as its manual says. */
 export const longest = (length: number): number => Math.ceil(length * 1.01) + 600
 
-/** A bzip2 stream; `level`: its blocks have up to that many times 100,000 bytes, 1 to 9. */
-export const compress = (payload: Uint8Array, level: number): Uint8Array => {
-  const output = call(payload, longest(payload.length), ({ BZ2_bzBuffToBuffCompress }, to, length, from) =>
-    BZ2_bzBuffToBuffCompress(to, length, from, payload.length, level, 0, 0)
-  )
-  if (typeof output === "number") throw new Error(`libbzip2 cannot compress: ${output}`)
-  return output
+/** What is asked of the library. */
+export type Call = Compress | Decompress
+
+/** Makes a bzip2 stream. */
+export interface Compress {
+  readonly payload: Uint8Array
+  /** Its blocks have up to that many times 100,000 bytes: 1 to 9. */
+  readonly level: number
 }
 
-/** What a bzip2 stream holds. Bytes after its end are not looked at, as Autobahn does not. */
-export const decompress = (payload: Uint8Array, limit: number): Uint8Array | DecompressFailure => {
-  if (payload.length > longest(limit)) return "TooBig"
+/** Gives what a bzip2 stream holds. Bytes after its end are not looked at, as Autobahn does not. */
+export interface Decompress {
+  readonly payload: Uint8Array
+  /** So many bytes may come out. */
+  readonly limit: number
+}
+
+/** What comes of a call; compressing fails with "TooBig" alone, for want of memory. */
+export type Output = Uint8Array<ArrayBuffer> | DecompressFailure
+
+export const run = (call: Call): Output => ("level" in call ? compress(call) : decompress(call))
+
+const compress = ({ level, payload }: Compress): Output => {
+  const output = invoke(payload, longest(payload.length), ({ BZ2_bzBuffToBuffCompress }, to, length, from) =>
+    BZ2_bzBuffToBuffCompress(to, length, from, payload.length, level, 0, 0)
+  )
+  return typeof output === "number" ? "TooBig" : output
+}
+
+const decompress = ({ limit, payload }: Decompress): Output => {
   // Room for most messages at first, then four times more until it is enough.
   for (let room = 65_536; ; room *= 4) {
-    const output = call(payload, Math.min(room, limit), ({ BZ2_bzBuffToBuffDecompress }, to, length, from) =>
-      BZ2_bzBuffToBuffDecompress(to, length, from, payload.length, 0, 0)
+    const output = invoke(
+      payload,
+      Math.min(room, limit),
+      ({ BZ2_bzBuffToBuffDecompress }, to, length, from) =>
+        BZ2_bzBuffToBuffDecompress(to, length, from, payload.length, 0, 0)
     )
     if (typeof output !== "number") return output
     if (output === noMemory) return "TooBig"
@@ -101,11 +122,11 @@ const load = (): Library => {
 let loaded: Library | undefined
 
 /** Calls the library with `payload` and `room` for what it makes of it. Gives that, or an error's number. */
-const call = (
+const invoke = (
   payload: Uint8Array,
   room: number,
   run: (library: Library, to: number, length: number, from: number) => number
-): Uint8Array | number => {
+): Uint8Array<ArrayBuffer> | number => {
   loaded ??= load()
   const library = loaded
   const { free, malloc, memory } = library

@@ -100,25 +100,16 @@ class DeflateCompressor implements MessageCompressor {
   compress(payload: Uint8Array, isFinal: boolean, done: (compressed: Uint8Array) => void): void {
     const dictionary = this.#window.last(this.#reachOf(payload))
     const options = { ...this.#optionsFor(payload), dictionary }
-    const finish = (compressed: Uint8Array): void => {
+    deflate(payload, options, (compressed) => {
+      if (this.#isClosed) return
       this.#remember(payload, isFinal)
       done(isFinal ? withoutTail(compressed) : viewOf(compressed, compressed.length))
-    }
-    if (payload.length <= quickBytes) {
-      finish(deflateRawSync(payload, options))
-      return
-    }
-    deflateRaw(payload, options, (error, compressed) => {
-      if (this.#isClosed) return
-      // No payload is to blame, only memory that was not to be had.
-      if (error !== null) throw error
-      finish(compressed)
     })
   }
 
-  compressAlone(payload: Uint8Array): Uint8Array {
+  compressAlone(payload: Uint8Array, done: (compressed: Uint8Array) => void): void {
     // A copy, since it may be kept for long, and zlib's output has been cut for the worst case.
-    return withoutTail(deflateRawSync(payload, this.#optionsFor(payload))).slice()
+    deflate(payload, this.#optionsFor(payload), (compressed) => done(withoutTail(compressed).slice()))
   }
 
   sentAlone(payload: Uint8Array): void {
@@ -155,6 +146,15 @@ class DeflateCompressor implements MessageCompressor {
     this.#reach = Math.max(this.#reach, this.#reachOf(payload))
     this.#window.append(payload, this.#reach)
   }
+}
+
+const deflate = (payload: Uint8Array, options: ZlibOptions, done: (compressed: Uint8Array) => void): void => {
+  if (payload.length <= quickBytes) return done(deflateRawSync(payload, options))
+  deflateRaw(payload, options, (error, compressed) => {
+    // No payload is to blame, only memory that was not to be had.
+    if (error !== null) throw error
+    done(compressed)
+  })
 }
 
 const withoutTail = (compressed: Uint8Array): Uint8Array => viewOf(compressed, compressed.length - tailLength)

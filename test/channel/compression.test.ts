@@ -208,12 +208,35 @@ describe.each(roles)("a %s that sends compressed messages", (role) => {
         yield* session.channel.send(prepared)
         assert.strictEqual(yield* readRaw(session), frame("c1", "hello"))
       }
-      let times = 0
-      prepared.compressed("", () => {
-        times++
-        return utf8("")
-      })
-      assert.strictEqual(times, 0, "it was compressed already")
+    })
+  )
+
+  it.effect("lets all wait for a prepared message that takes its time, also when the first has gone", () =>
+    Effect.gen(function* () {
+      const codec = manual()
+      const first = yield* openXor(role, {}, { later: codec.later, threshold: 3 })
+      const second = yield* openXor(role, {}, { later: codec.later, threshold: 3 })
+      const prepared = PreparedMessage.make("hello")
+      const failing = yield* Effect.forkChild(Effect.flip(first.channel.send(prepared)))
+      const sending = yield* Effect.forkChild(
+        Effect.all([second.channel.send(prepared), second.channel.send("2"), second.channel.send("third")], {
+          concurrency: "unbounded"
+        })
+      )
+      yield* settle
+      first.peer.drop()
+      yield* Fiber.join(failing)
+      assert.strictEqual(codec.size, 1, "it is compressed once")
+      yield* codec.next
+      assert.strictEqual(yield* readRaw(second), frame("c1", "hello"))
+      assert.strictEqual(yield* second.peer.read, 'text "2"')
+      yield* codec.next
+      assert.strictEqual(yield* readRaw(second), frame("c1", "third"))
+      yield* Fiber.join(sending)
+      // It is there now.
+      yield* second.channel.send(prepared)
+      assert.strictEqual(yield* readRaw(second), frame("c1", "hello"))
+      assert.strictEqual(codec.size, 0)
     })
   )
 

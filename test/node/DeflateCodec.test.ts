@@ -23,6 +23,7 @@ import {
 } from "../support/deflate.ts"
 import { bytesOf, concat, cutAt, hex, joined, toHex, utf8 } from "../support/frames.ts"
 import { arrayBufferBytes } from "../support/memory.ts"
+import { compressedAlone, turnsDuring } from "../support/messageCodecs.ts"
 
 const compressor = (parameters: Partial<DeflateParameters> = {}): MessageCompressor =>
   makeCompressor({ windowBits: 15, noContextTakeover: false, memLevel: 8, level: 6, ...parameters })
@@ -46,21 +47,6 @@ const zeros = (parts: number): Uint8Array => {
   const part = deflateRawSync(new Uint8Array(1 << 20), { finishFlush: constants.Z_SYNC_FLUSH })
   return concat(...Array.from({ length: parts }, () => part), Uint8Array.of(0x00))
 }
-
-/** Runs the effect, and counts the turns of the event loop meanwhile. */
-const turnsDuring = <A>(effect: Effect.Effect<A>): Effect.Effect<readonly [A, turns: number]> =>
-  Effect.gen(function* () {
-    let turns = 0
-    let timer: NodeJS.Immediate
-    const turn = (): void => {
-      turns++
-      timer = setImmediate(turn)
-    }
-    timer = setImmediate(turn)
-    const result = yield* effect
-    clearImmediate(timer)
-    return [result, turns] as const
-  })
 
 describe("DeflateCodec: RFC 7692 section 7.2.3", () => {
   it.effect.each([
@@ -229,8 +215,8 @@ describe("DeflateCodec: against zlib's streams", () => {
       }
       const theirs = decompressor()
       assertBytes(yield* decompress(theirs, yield* compress(one, hello)), hello)
-      const alone = one.compressAlone(message) ?? assert.fail("it is compressed alone")
-      assertBytes(alone, other.compressAlone(message) ?? assert.fail("it is compressed alone"))
+      const alone = yield* compressedAlone(one, message)
+      assertBytes(alone, yield* compressedAlone(other, message))
       assert.strictEqual(alone.buffer.byteLength, alone.length)
       // It is not sent yet: nothing refers to it, and it refers to nothing.
       assert.strictEqual(toHex(yield* compress(one, hello)), "f200110000")
@@ -444,6 +430,9 @@ describe("DeflateCodec: long messages", () => {
       const [message, turnsBack] = yield* turnsDuring(decompress(theirs, payload))
       assert.isAbove(turnsBack, 2)
       assertBytes(message, long)
+      const [alone, turnsAlone] = yield* turnsDuring(compressedAlone(ours, long))
+      assert.isAbove(turnsAlone, 2)
+      assertBytes(yield* decompress(decompressor(), alone), long)
       const next = yield* compress(ours, short)
       assert.isBelow(next.length, 50)
       assertBytes(yield* decompress(theirs, next), short)

@@ -4,7 +4,13 @@ import { compressSync } from "snappy"
 import { crc32c } from "../../src/bytes/Crc32c.ts"
 import * as SnappyCodec from "../../src/node/SnappyCodec.ts"
 import { bytesOf, concat, hex, piecesOf, toHex, utf8 } from "../support/frames.ts"
-import { compressed, decompressed, decompressedInPieces, describeCodec } from "../support/messageCodecs.ts"
+import {
+  compressed,
+  compressedAlone,
+  decompressed,
+  decompressedInPieces,
+  describeCodec
+} from "../support/messageCodecs.ts"
 
 const { makeCompressor, makeDecompressor } = SnappyCodec
 
@@ -63,7 +69,7 @@ describe("SnappyCodec", () => {
   it.effect("with context takeover, what was sent alone has started the stream", () =>
     Effect.gen(function* () {
       const sender = makeCompressor({ contextTakeover: true })
-      assert.strictEqual(toHex(sender.compressAlone(utf8("hello"))!), first + goldens[0][1])
+      assert.strictEqual(toHex(yield* compressedAlone(sender, utf8("hello"))), first + goldens[0][1])
       sender.sentAlone(utf8("hello"))
       assert.strictEqual(toHex(yield* compressed(sender, utf8("hello"))), goldens[0][1])
     })

@@ -53,6 +53,7 @@ describe("the packed package", () => {
       "install",
       join(folder, packed.filename),
       `effect@${versions.effect}`,
+      `bzip2-wasm@${versions["bzip2-wasm"]}`,
       `@effect/platform-node@${versions["@effect/platform-node"]}`
     )
     for (const version of nodes) npm(folder, "install", "--prefix", join(folder, version), `node@${version}`)
@@ -133,6 +134,22 @@ describe("the packed package", () => {
     const program = start(nodeBinary("24"), ["deflate.ts"], app)
     await program.ended
     assert.match(program.output(), /permessage-deflate.*6000 bytes came as \d\d\b/s)
+  })
+
+  it("finds the thread of permessage-bzip2", async () => {
+    writeFileSync(
+      join(app, "bzip2.mjs"),
+      `import { PerMessageBzip2 } from "effect-websocket"
+      import { bzip2 } from "effect-websocket/node/bzip2"
+      process.on("worker", () => console.log("a thread"))
+      const accept = PerMessageBzip2.acceptOffer()([new PerMessageBzip2.PerMessageBzip2Offer()])
+      const { compressor, decompressor } = bzip2.fromOfferAccept(accept).success
+      compressor.compress(new Uint8Array(100_000), true, (compressed) =>
+        decompressor.decompress(compressed, 100_000, (message) => console.log(message.length)))`
+    )
+    const program = start(nodeBinary("22"), ["bzip2.mjs"], app)
+    assert.strictEqual(await program.ended, 0, program.output())
+    assert.strictEqual(program.output(), "a thread\n100000")
   })
 
   it("has types for the README's programs", () => {

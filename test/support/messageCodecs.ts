@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type {
   DecompressFailure,
   MessageCompressor,
@@ -20,6 +21,29 @@ export const compressed = (
   Effect.callback((resume) =>
     compressor.compress(payload, isFinal, (compressed) => resume(Effect.succeed(compressed)))
   )
+
+export const compressedAlone = (
+  compressor: MessageCompressor,
+  payload: Uint8Array
+): Effect.Effect<Uint8Array> =>
+  Effect.callback((resume) =>
+    compressor.compressAlone(payload, (compressed) => resume(Effect.succeed(compressed)))
+  )
+
+/** Runs the effect, and counts the turns of the event loop meanwhile. */
+export const turnsDuring = <A>(effect: Effect.Effect<A>): Effect.Effect<readonly [A, turns: number]> =>
+  Effect.gen(function* () {
+    let turns = 0
+    let timer: NodeJS.Immediate
+    const turn = (): void => {
+      turns++
+      timer = setImmediate(turn)
+    }
+    timer = setImmediate(turn)
+    const result = yield* effect
+    clearImmediate(timer)
+    return [result, turns] as const
+  })
 
 export const decompressed = (
   decompressor: MessageDecompressor,
@@ -136,10 +160,10 @@ export const describeCodec = (
         for (const payload of [utf8("hello ".repeat(50)), new Uint8Array(0), bytesOf(5000)]) {
           const first = yield* compressed(sender, payload)
           assert.deepStrictEqual(yield* decompressed(receiver, first, 5000), payload)
-          const alone = sender.compressAlone(payload)
-          assert.deepStrictEqual(compressor().compressAlone(payload), alone)
           assert.strictEqual(compressor().aloneKey, sender.aloneKey)
-          if (alone === undefined) continue
+          if (sender.aloneKey === undefined) continue
+          const alone = yield* compressedAlone(sender, payload)
+          assert.deepStrictEqual(yield* compressedAlone(compressor(), payload), alone)
           assert.deepStrictEqual(yield* decompressed(receiver, alone, 5000), payload)
           sender.sentAlone(payload)
         }
@@ -213,7 +237,28 @@ export const describeCodec = (
       { arbitrary: { runs: 150, size: 30 }, timeout: 60_000 }
     )
 
-    it.effect("tells nobody after it was closed", () =>
+    it.effect("lets the event loop turn while a long message goes through", () =>
+      Effect.gen(function* () {
+        const payload = bytesOf(4 * 1024 * 1024)
+        const [message, turns] = yield* turnsDuring(compressed(compressor(), payload))
+        const [alone, turnsAlone] = yield* turnsDuring(compressedAlone(compressor(), payload))
+        const [whole, turnsBack] = yield* turnsDuring(decompressed(decompressor(), message, payload.length))
+        const pieces = [message.subarray(0, 1000), message.subarray(1000)]
+        const [joined, turnsInPieces] = yield* turnsDuring(
+          decompressedInPieces(decompressor(), pieces, payload.length)
+        )
+        for (const count of [turns, turnsAlone, turnsBack, turnsInPieces]) assert.isAbove(count, 2)
+        const back = [whole, joined]
+        if (compressor().aloneKey !== undefined) {
+          back.push(yield* decompressed(decompressor(), alone, payload.length))
+        }
+        for (const message of back) {
+          assert.isTrue(typeof message !== "string" && Buffer.compare(message, payload) === 0)
+        }
+      })
+    )
+
+    it.effect("tells nobody after it was closed, but those who share a message", () =>
       Effect.gen(function* () {
         const payload = bytesOf(1_000_000)
         const message = yield* compressed(compressor(), payload)
@@ -222,13 +267,16 @@ export const describeCodec = (
         ends[0].compress(payload, true, () => told.push("compressed"))
         ends[1].decompress(message, 1_000_000, () => told.push("decompressed"))
         const before = [...told]
-        for (const end of ends) end.close()
+        const shared = compressor()
+        const alone = yield* Effect.forkChild(compressedAlone(shared, payload), { startImmediately: true })
+        for (const end of [...ends, shared]) end.close()
         // Its work is done after theirs, where that is done in other threads.
         for (let i = 0; i < 2; i++) {
           const again = yield* compressed(compressor(), payload)
           yield* decompressed(decompressor(), again, 1_000_000)
         }
         assert.deepStrictEqual(told, before)
+        assert.isAbove((yield* Fiber.join(alone)).length, 0)
       })
     )
   })

@@ -36,7 +36,7 @@ export const make = ({
       compressor: {
         compress: (payload, _isFinal, done) => later(() => done(flip(payload))),
         aloneKey: "",
-        compressAlone: flip,
+        compressAlone: (payload, done) => later(() => done(flip(payload))),
         sentAlone: () => {},
         close: onClose
       },
