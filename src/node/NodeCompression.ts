@@ -23,7 +23,7 @@ export const deflate: CompressionExtension = PerMessageDeflate.extension(
 
 /**
  * permessage-brotli, as Autobahn speaks it. With context takeover a connection holds
- * about 1 MiB: ask for none where there are many.
+ * about 0.6 MiB: ask for none where there are many.
  */
 export const brotli: CompressionExtension = PerMessageBrotli.extension(
   ({ extensionName, incoming, outgoing, quality, threshold }) => ({

@@ -165,12 +165,12 @@ describe("makeOfferAccept and makeResponseAccept", () => {
   })
 })
 
-it("brotli's quality is 4 unless it is set", () => {
+it("brotli's quality is 3 unless it is set", () => {
   const offers = [new PerMessageBrotli.PerMessageBrotliOffer({})]
   const qualities = [{}, { quality: 11 }].map((settings) => {
     const accept = PerMessageBrotli.acceptOffer(settings)(offers)
     assert.isDefined(accept)
     return Result.getOrThrow(PerMessageBrotli.fromOfferAccept(accept)).quality
   })
-  assert.deepStrictEqual(qualities, [4, 11])
+  assert.deepStrictEqual(qualities, [3, 11])
 })
