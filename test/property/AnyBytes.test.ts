@@ -2,19 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Violation from "../../src/frame/Violation.ts"
 import { anyStream, boolean, cut, pick } from "../support/arbitraries.ts"
 import { type Settings, TestConnection } from "../support/connections.ts"
-import { makeDecoder, type Step, stepThrough } from "../support/decoding.ts"
-import {
-  bytesOf,
-  Close,
-  concat,
-  frame,
-  joined,
-  Ping,
-  parseFrames,
-  rfcKey,
-  Text,
-  toHex
-} from "../support/frames.ts"
+import { makeDecoder, stepThrough, told } from "../support/decoding.ts"
+import { bytesOf, Close, concat, frame, Ping, parseFrames, rfcKey, Text } from "../support/frames.ts"
 import { receiveAll } from "../support/model.ts"
 
 const options = { arbitrary: { runs: 600, size: 40 }, timeout: 60_000 }
@@ -23,24 +12,6 @@ const limits = {
   maxFramePayloadSize: pick(0, 0, 0, 30, 126, 65_535),
   maxMessagePayloadSize: pick(0, 0, 0, 50, 200, 65_536),
   utf8validateIncoming: pick(true, true, true, false)
-}
-
-/** What the steps say, whatever the pieces: each frame's fields and all of its payload that came. */
-const told = (steps: ReadonlyArray<Step>): ReadonlyArray<string> => {
-  const frames: Array<{ readonly fields: string; readonly pieces: Array<Uint8Array>; isWhole: boolean }> = []
-  for (const { fin, isFirst, isLast, length, opcode, payload, reservedBits } of steps) {
-    const last = frames.at(-1)
-    if (isFirst !== (last === undefined || last.isWhole))
-      throw new Error("isFirst is not where a frame starts")
-    const fields = `${opcode} ${fin} ${reservedBits} ${length}`
-    if (isFirst) frames.push({ fields, pieces: [payload], isWhole: isLast })
-    else {
-      assert.strictEqual(fields, last!.fields)
-      last!.pieces.push(payload)
-      last!.isWhole = isLast
-    }
-  }
-  return frames.map(({ fields, isWhole, pieces }) => `${fields} ${isWhole} ${toHex(joined(pieces))}`)
 }
 
 for (const role of ["server", "client"] as const) {

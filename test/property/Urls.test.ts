@@ -3,10 +3,9 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Result from "effect/Result"
 import { createUrl, parseUrl, type UrlParts } from "../../src/handshake/WebSocketUrl.ts"
 import { boolean, int, oneOf, pick, text } from "../support/arbitraries.ts"
+import { anyUrl, checkUrl, hostileText as hostile, isDot } from "../support/urls.ts"
 
 const options = { arbitrary: { runs: 500, size: 40 }, timeout: 60_000 }
-
-const isDot = (segment: string): boolean => segment === "." || segment === ".."
 
 const path = Arbitrary.map(
   Arbitrary.array(oneOf(text, pick("", "a", "...", "%2e%2e", "%", "a:b", "?", "#")), { maxLength: 4 }),
@@ -31,28 +30,6 @@ const params = Arbitrary.map(
 )
 
 const target = { secure: boolean, path, params }
-
-/** Pieces that mean something in a URL, and texts. */
-const hostile = Arbitrary.map(
-  Arbitrary.array(
-    oneOf(
-      // biome-ignore format: a table
-      pick("/", ":", "?", "#", "@", "%", "&", "=", "+", "//", "unix:", "unix:/", "ws://", "a", "80", "0", "65536", ".",
-        "..", "%2e", "%2F", "%3A", "%00", "%ff", "%C3%A4", "ä", "[", "]", "[::1]", "::", "\\", " ", "\0", "\r\n", "\ud800", "\udc00"),
-      text
-    ),
-    { maxLength: 8 }
-  ),
-  (pieces) => pieces.join("")
-)
-
-const anyUrl = Arbitrary.map(
-  Arbitrary.all([
-    pick("ws://a/", "wss://[::1]:9000", "WS://b", "ws://unix:/", "ws://unix:/a:/", "ws://", ""),
-    Arbitrary.array(hostile, { maxLength: 3 })
-  ]),
-  ([start, rest]) => start + rest.join("")
-)
 
 describe("property: URLs", () => {
   it.prop(
@@ -86,23 +63,7 @@ describe("property: URLs", () => {
   it.prop(
     "any text is a URL whose parts make one that says the same, or an error",
     { text: anyUrl },
-    ({ text }) => {
-      const parsed = parseUrl(text)
-      if (Result.isFailure(parsed)) {
-        // Where there may be user information, it is left out.
-        return assert.isTrue(parsed.failure.url === text || /\/\/[^/]*@/.test(text))
-      }
-      assert.match(parsed.success.resource, /^\/[!"$-~]*$/)
-      const created = createUrl(parsed.success)
-      // An encoded slash can make a segment that no URL keeps.
-      if (parsed.success.path.split("/").some(isDot)) {
-        return assert.strictEqual(Result.isFailure(created) && created.failure.kind, "Path")
-      }
-      const { resource: _, ...same } = parsed.success
-      const url = Result.getOrThrow(created)
-      assert.deepInclude(Result.getOrThrow(parseUrl(url)), same)
-      assert.deepEqual(Result.flatMap(parseUrl(url), createUrl), created)
-    },
+    ({ text }) => checkUrl(text),
     options
   )
 

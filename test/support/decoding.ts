@@ -3,7 +3,7 @@
  */
 import { FrameDecoder, type FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
 import type { Violation } from "../../src/frame/Violation.ts"
-import { concat } from "./frames.ts"
+import { concat, joined, toHex } from "./frames.ts"
 
 /** A decoder without limits that takes masked frames and others, unless the options say so. */
 export const makeDecoder = (options: Partial<FrameDecoderOptions> = {}): FrameDecoder =>
@@ -75,4 +75,22 @@ export const framesOf = (steps: ReadonlyArray<Step>): Array<DecodedFrame> => {
   }
   if (first !== undefined) throw new Error("the last frame has no end")
   return frames
+}
+
+/** What the steps say, whatever the pieces: each frame's fields and all of its payload that came. */
+export const told = (steps: ReadonlyArray<Step>): ReadonlyArray<string> => {
+  const frames: Array<{ readonly fields: string; readonly pieces: Array<Uint8Array>; isWhole: boolean }> = []
+  for (const { fin, isFirst, isLast, length, opcode, payload, reservedBits } of steps) {
+    const last = frames.at(-1)
+    if (isFirst !== (last === undefined || last.isWhole))
+      throw new Error("isFirst is not where a frame starts")
+    const fields = `${opcode} ${fin} ${reservedBits} ${length}`
+    if (isFirst) frames.push({ fields, pieces: [payload], isWhole: isLast })
+    else {
+      if (fields !== last!.fields) throw new Error("a piece has other fields than its frame's first")
+      last!.pieces.push(payload)
+      last!.isWhole = isLast
+    }
+  }
+  return frames.map(({ fields, isWhole, pieces }) => `${fields} ${isWhole} ${toHex(joined(pieces))}`)
 }
