@@ -4,7 +4,10 @@
  */
 import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
 import { Connection, type ConnectionOptions } from "../../src/connection/Connection.ts"
+import { Decompression } from "../../src/connection/Decompression.ts"
+import type { MessageDecompressor } from "../../src/extension/MessageCodec.ts"
 import { FrameDecoder, type FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
+import { rsv1 } from "../../src/frame/FrameHeader.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
 import { EncodedText, MessagePiece, type ReceivedMessage } from "../../src/message/Message.ts"
 import { MessageAssembler, type MessageAssemblerOptions } from "../../src/message/MessageAssembler.ts"
@@ -17,6 +20,8 @@ export interface Settings extends Partial<FrameDecoderOptions & MessageAssembler
   readonly keys?: ReadonlyArray<Key>
   /** Default: one of its own. */
   readonly pool?: SlabPool
+  /** Of a per-message compression, which claims a reserved bit then. Default: none is spoken. */
+  readonly decompressor?: MessageDecompressor | undefined
 }
 
 /** What a connection handed to its owner, messages in pieces joined; bytes are copies. */
@@ -49,7 +54,7 @@ export class TestConnection {
       applyMask: true,
       maxFramePayloadSize: 0,
       maxMessagePayloadSize: 0,
-      allowedReservedBits: 0,
+      allowedReservedBits: settings.decompressor === undefined ? 0 : rsv1,
       utf8validateIncoming: true,
       autoFragmentSize: 0,
       failByDrop: false,
@@ -58,6 +63,7 @@ export class TestConnection {
     }
     const outgoing = new OutgoingBytes(settings.pool ?? new SlabPool())
     const nextMaskingKey = server ? undefined : () => keyNumber(keys[turn++ % keys.length]!)
+    const assembler = new MessageAssembler(options)
     let pieces: Array<Uint8Array> = []
     const record = (event: Received) => {
       this.received.push(event)
@@ -66,11 +72,11 @@ export class TestConnection {
     this.connection = new Connection(
       {
         decoder: new FrameDecoder(options),
-        assembler: new MessageAssembler(options),
+        assembler,
         outgoing,
         writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask }),
         compression: undefined,
-        decompression: undefined
+        decompression: settings.decompressor && new Decompression(settings.decompressor, assembler.limit)
       },
       options,
       {
@@ -83,7 +89,7 @@ export class TestConnection {
         },
         onPing: (payload) => record(["ping", payload.slice()]),
         onPong: (payload) => record(["pong", payload.slice()]),
-        onReady: () => {},
+        onReady: () => this.connection.goOn(),
         onClosing: () => this.onClosing()
       }
     )
