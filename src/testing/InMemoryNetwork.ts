@@ -16,6 +16,10 @@ export class InMemoryNetwork extends Context.Service<
   {
     /** The faults of each connection that was made, in order. */
     readonly connections: Effect.Effect<ReadonlyArray<InMemoryTransport.Faults>>
+    /** Does this to each connection made from now on, before anything passes. Default: nothing. */
+    readonly onConnection: (
+      act: (faults: InMemoryTransport.Faults) => Effect.Effect<void>
+    ) => Effect.Effect<void>
   }
 >()("effect-websocket/testing/InMemoryNetwork") {}
 
@@ -29,11 +33,19 @@ export const layer = (
     Effect.sync(() => {
       const accepting = acceptor()
       const connections: Array<InMemoryTransport.Faults> = []
+      let act: (faults: InMemoryTransport.Faults) => Effect.Effect<void> = () => Effect.void
       let isStopped = false
       const refused = Effect.fail(
         new TransportError({ message: "the in-memory server does not accept connections", cause: undefined })
       )
-      return Context.make(InMemoryNetwork, { connections: Effect.sync(() => [...connections]) }).pipe(
+      const network = InMemoryNetwork.of({
+        connections: Effect.sync(() => [...connections]),
+        onConnection: (instead) =>
+          Effect.sync(() => {
+            act = instead
+          })
+      })
+      return Context.make(InMemoryNetwork, network).pipe(
         Context.add(TransportServer, {
           address,
           accept: accepting.accept,
@@ -48,6 +60,7 @@ export const layer = (
               const { client, faults, server } = yield* InMemoryTransport.makePair(options)
               yield* Effect.addFinalizer(() => Effect.sync(() => client.abort()))
               connections.push(faults)
+              yield* act(faults)
               accepting.onTransport(accepted(server))
               return client
             })

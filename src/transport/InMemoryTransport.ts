@@ -9,6 +9,9 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as Scheduler from "effect/Scheduler"
 import type { Transport, TransportListener } from "./Transport.ts"
 
+/** One of the two ends of a connection. */
+export type Side = "client" | "server"
+
 export interface InMemoryOptions {
   /** Bytes that may be under way in each direction before the sender's `bufferedAmount` grows. Default: 64 KiB. */
   readonly capacity?: number
@@ -24,6 +27,12 @@ export interface Faults {
   readonly drop: Effect.Effect<void>
   /** Both ends lose the connection with an error, at once. */
   readonly reset: Effect.Effect<void>
+  /** Both ends lose the connection with an error once as many more bytes of `from` have arrived: the last to arrive. */
+  readonly resetAfter: (from: Side, bytes: number) => Effect.Effect<void>
+  /** This end reads no more: what is sent to it waits, and who sends it. */
+  readonly stall: (end: Side) => Effect.Effect<void>
+  /** A stalled end reads on. */
+  readonly resume: (end: Side) => Effect.Effect<void>
 }
 
 export interface InMemoryPair {
@@ -33,6 +42,10 @@ export interface InMemoryPair {
 }
 
 const defaultCapacity = 65_536
+
+// Each one for all: until its stack is read, an error keeps alive what was running when it was made.
+const resetByPeer = new Error("connection reset by peer")
+const resetByFault = new Error("connection reset (in-memory fault)")
 
 /** Two transports connected with one another. */
 export const makePair = (options: InMemoryOptions = {}): Effect.Effect<InMemoryPair> =>
@@ -57,14 +70,18 @@ export const makePair = (options: InMemoryOptions = {}): Effect.Effect<InMemoryP
     const server = new InMemoryEnd(link, loopback(80))
     client.connect(server)
     server.connect(client)
+    const ends = { client, server }
     return {
-      client,
-      server,
+      ...ends,
       faults: {
         drop: Effect.sync(() => {
           link.isDropped = true
         }),
-        reset: Effect.sync(() => client.reset(new Error("connection reset (in-memory fault)")))
+        reset: Effect.sync(() => client.reset()),
+        resetAfter: (from, bytes) =>
+          Effect.sync(() => ends[from === "client" ? "server" : "client"].resetAfter(bytes)),
+        stall: (end) => Effect.sync(() => ends[end].stall(true)),
+        resume: (end) => Effect.sync(() => ends[end].stall(false))
       }
     }
   })
@@ -92,6 +109,9 @@ class InMemoryEnd implements Transport {
   #other: InMemoryEnd | undefined
   #listener: TransportListener | undefined
   #isPaused = false
+  #isStalled = false
+  // Bytes that may still arrive here before the connection is lost.
+  #left = Number.POSITIVE_INFINITY
   // What has arrived here and is not handed over yet.
   #arrived: Array<Item> = []
   #deliveryScheduled = false
@@ -150,15 +170,31 @@ class InMemoryEnd implements Transport {
   abort(): void {
     if (this.#isClosed) return
     this.#close(undefined)
-    this.#send(["fin"], (other) => other.#close(new Error("connection reset by peer")))
+    this.#send(["fin"], (other) => other.#close(resetByPeer))
   }
 
   setNoDelay(): void {}
 
   /** Loses the connection on both sides, at once. */
-  reset(cause: Error): void {
-    this.#close(cause)
-    if (this.#other !== undefined) this.#other.#close(cause)
+  reset(): void {
+    this.#close(resetByFault)
+    if (this.#other !== undefined) this.#other.#close(resetByFault)
+  }
+
+  /** Loses it once as many more bytes have arrived here. */
+  resetAfter(bytes: number): void {
+    this.#left = bytes
+    if (bytes === 0) this.reset()
+  }
+
+  /** Reads nothing, or reads on. */
+  stall(isStalled: boolean): void {
+    this.#isStalled = isStalled
+    this.#scheduleDelivery()
+  }
+
+  get #isReading(): boolean {
+    return !this.#isPaused && !this.#isStalled && !this.#isClosed
   }
 
   #send(items: ReadonlyArray<Item>, arrive = (other: InMemoryEnd) => other.#arrive(items)): void {
@@ -183,7 +219,7 @@ class InMemoryEnd implements Transport {
   }
 
   #deliver(): void {
-    while (this.#listener !== undefined && !this.#isPaused && !this.#isClosed && this.#arrived.length > 0) {
+    while (this.#listener !== undefined && this.#isReading && this.#arrived.length > 0) {
       const item = this.#arrived.shift()!
       if (item === "fin") {
         this.#gotFin = true
@@ -195,16 +231,21 @@ class InMemoryEnd implements Transport {
     }
     if (this.#isClosed && !this.#toldClosed && this.#listener !== undefined) {
       this.#toldClosed = true
-      this.#listener.onClose(this.#closeCause)
+      const listener = this.#listener
+      // Who keeps the faults of a connection that is gone does not keep what it was for.
+      this.#listener = undefined
+      listener.onClose(this.#closeCause)
     }
   }
 
   #handOver(chunk: Uint8Array): void {
-    const size = this.#link.chunkSize
+    const size = Math.min(this.#link.chunkSize, this.#left)
     const now = chunk.length > size ? chunk.slice(0, size) : chunk
     if (chunk.length > size) this.#arrived.unshift({ chunk: chunk.subarray(size) })
     if (this.#other !== undefined) this.#other.#taken(now.length)
+    this.#left -= now.length
     this.#listener?.onData(now)
+    if (this.#left === 0) this.reset()
   }
 
   #taken(count: number): void {

@@ -162,6 +162,22 @@ describe("InMemoryNetwork", () => {
     }).pipe(Effect.provide(WebSocketTest.layer()))
   )
 
+  it.effect("onConnection does something to the connections to come, before they are used", () =>
+    Effect.gen(function* () {
+      const one = yield* connected
+      const network = yield* InMemoryNetwork.InMemoryNetwork
+      yield* network.onConnection(({ resetAfter }) => resetAfter("server", 20))
+      const { reason } = yield* Effect.flip(WebSocketClient.connect("ws://test/"))
+      assert.strictEqual(reason._tag, "ConnectFailure")
+      yield* network.onConnection(() => Effect.void)
+      for (const channel of [one, yield* WebSocketClient.connect("ws://test/")]) {
+        yield* channel.send("hello")
+        assert.strictEqual(yield* channel.receive, "hello")
+      }
+      assert.lengthOf(yield* network.connections, 3)
+    }).pipe(Effect.provide(WebSocketTest.layer()))
+  )
+
   it.effect("a drop is what a dead network is: the closing handshake ends by its timeout", () =>
     Effect.gen(function* () {
       const channel = yield* connected

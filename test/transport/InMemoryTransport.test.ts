@@ -283,6 +283,72 @@ describe("InMemoryTransport", () => {
     )
   })
 
+  describe("faults in the middle", () => {
+    const sizes = [1, 2, 5] as const
+
+    it.effect.each(sizes)(
+      "resetAfter lets as many bytes of one end arrive, and then both lose it: %i",
+      (bytes) =>
+        Effect.gen(function* () {
+          const { atClient, atServer, client, faults, server } = yield* makePair()
+          client.write([latin1("before")])
+          yield* settle
+          yield* faults.resetAfter("client", bytes)
+          server.write([latin1("the other way does not count")])
+          yield* settle
+          assert.deepStrictEqual([...atServer.told, ...atClient.told], [])
+          client.write([latin1("ab"), latin1("cde")])
+          client.write([latin1("fgh")])
+          yield* settle
+          assert.strictEqual(atServer.text, `before${"abcde".slice(0, bytes)}`)
+          assert.deepStrictEqual([atServer.told, atClient.told], [["failure"], ["failure"]])
+          assert.instanceOf(atClient.cause, Error)
+        })
+    )
+
+    it.effect("resetAfter of nothing is a reset, also before anyone listens", () =>
+      Effect.gen(function* () {
+        const { client, faults, server } = yield* InMemoryTransport.makePair()
+        yield* faults.resetAfter("server", 0)
+        const recorders = [record(client), record(server)]
+        yield* settle
+        assert.deepStrictEqual(
+          recorders.map(({ told }) => told),
+          [["failure"], ["failure"]]
+        )
+      })
+    )
+
+    it.effect("a stalled end reads nothing, whatever it resumes itself, and then everything", () =>
+      Effect.gen(function* () {
+        const { atClient, atServer, client, faults, server } = yield* makePair({ capacity: 10 })
+        yield* faults.stall("server")
+        client.write([latin1("0123456789abc")])
+        client.end()
+        server.resume()
+        server.write([latin1("I send")])
+        yield* settle
+        assert.deepStrictEqual([texts(atServer), atServer.told], [[], []])
+        assert.strictEqual(client.bufferedAmount, 3)
+        assert.strictEqual(atClient.text, "I send")
+        yield* faults.resume("server")
+        yield* settle
+        assert.strictEqual(atServer.text, "0123456789abc")
+        assert.deepStrictEqual([atServer.told, atClient.told], [["end"], ["drain"]])
+      })
+    )
+
+    it.effect("a stalled end hears of a reset", () =>
+      Effect.gen(function* () {
+        const { atServer, faults } = yield* makePair()
+        yield* faults.stall("server")
+        yield* faults.reset
+        yield* settle
+        assert.deepStrictEqual(atServer.told, ["failure"])
+      })
+    )
+  })
+
   it.effect.each([
     { name: "bytes", make: (text: string) => latin1(text) },
     { name: "a Buffer", make: (text: string) => Buffer.from(text, "latin1") }
