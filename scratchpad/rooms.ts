@@ -2,8 +2,25 @@ import { createServer } from "node:http"
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import { HttpRouter } from "effect/http"
-import { ServerOptions } from "effect-websocket"
+import { ServerOptions, WebSocketChannel } from "effect-websocket"
 import { NodeWebSocketRoute } from "effect-websocket/node"
+
+const rooms = new Map<string, Set<WebSocketChannel.Channel>>()
+
+/** Enters the room, until the connection's scope closes. */
+const enter = (name: string, channel: WebSocketChannel.Channel) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const members = rooms.get(name) ?? new Set()
+      rooms.set(name, members.add(channel))
+      return members
+    }),
+    (members) =>
+      Effect.sync(() => {
+        members.delete(channel)
+        if (members.size === 0) rooms.delete(name)
+      })
+  )
 
 const Rooms = HttpRouter.add(
   "GET",
@@ -11,9 +28,13 @@ const Rooms = HttpRouter.add(
   NodeWebSocketRoute.handler({
     onOpen: (channel) =>
       Effect.gen(function* () {
-        const { room } = yield* HttpRouter.params
+        const { room = "" } = yield* HttpRouter.params
+        const members = yield* enter(room, channel)
         yield* channel.send(`welcome to ${room}`)
-        yield* Stream.runForEach(channel.messages, channel.send)
+        // Who does not keep up is disconnected, so that nobody waits for them.
+        yield* Stream.runForEach(channel.messages, (message) =>
+          WebSocketChannel.broadcast(members, message, { close: 1013 })
+        )
       })
   })
 )

@@ -124,7 +124,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   /** Bytes accepted by `send` that the network has not taken yet. */
   get bufferedAmount(): number {
-    return this.#outbox.bufferedAmount
+    return this.isClosed ? 0 : this.#outbox.bufferedAmount
   }
 
   /** Whether the transport is gone. */
@@ -232,6 +232,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#connection.transportClosed()
     this.#held = []
     this.#settle()
+    this.#outbox.discard()
     Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
     this.onGone?.()
   }

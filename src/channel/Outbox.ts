@@ -24,6 +24,7 @@ export type Sent = "Message" | "Control" | "Fragment"
 interface Waiting {
   readonly sent: Sent
   readonly write: () => void
+  readonly refuse: (() => void) | undefined
   readonly resume: (effect: Effect.Effect<void, WebSocketError>) => void
 }
 
@@ -59,9 +60,16 @@ export class Outbox {
     return this.bufferedAmount >= this.#limit
   }
 
-  /** Lets `write` put frames into the outgoing bytes: now, or in turn once it may and there is room. */
-  send(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
-    if (this.#mustWait(sent)) return this.#awaitTurn(sent, write)
+  /**
+   * Lets `write` put frames into the outgoing bytes: now, or in turn once it may and there is room. Who must not
+   * wait for room gives `refuse`, which is called instead where there is none.
+   */
+  send(sent: Sent, write: () => void, refuse?: () => void): Effect.Effect<void, WebSocketError> {
+    if (refuse !== undefined && this.isFull) {
+      refuse()
+      return Effect.void
+    }
+    if (this.#mustWait(sent)) return this.#awaitTurn(sent, write, refuse)
     write()
     this.#scheduleFlush()
     return Effect.void
@@ -76,12 +84,18 @@ export class Outbox {
     return sent === "Message" ? !this.isMessageOpen : sent === "Fragment" || !this.isFrameOpen
   }
 
-  #awaitTurn(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
+  #awaitTurn(
+    sent: Sent,
+    write: () => void,
+    refuse: (() => void) | undefined
+  ): Effect.Effect<void, WebSocketError> {
     return Effect.callback<void, WebSocketError>((resume) => {
       // The fiber may have yielded on its way here: what it is to wait for may have come.
       if (this.#failure !== undefined) return resume(Effect.fail(this.#failure()))
-      if (!this.#mustWait(sent)) return resume(this.send(sent, write))
-      const waiting: Waiting = { sent, write, resume }
+      if (!this.#mustWait(sent) || (refuse !== undefined && this.isFull)) {
+        return resume(this.send(sent, write, refuse))
+      }
+      const waiting: Waiting = { sent, write, refuse, resume }
       this.#waiting.push(waiting)
       return Effect.sync(() => {
         this.#waiting = this.#waiting.filter((other) => other !== waiting)
@@ -104,18 +118,17 @@ export class Outbox {
   flush(): void {
     while (true) {
       this.#writeOut()
-      const next = this.#takeNext()
+      if (this.#waiting.length === 0) return
+      const isFull = this.isFull
+      const index = this.#waiting.findIndex(({ refuse, sent }) =>
+        isFull ? refuse !== undefined : this.#mayGo(sent)
+      )
+      const next = this.#waiting.splice(index, index < 0 ? 0 : 1)[0]
       if (next === undefined) return
-      next.write()
+      if (isFull) next.refuse?.()
+      else next.write()
       next.resume(Effect.void)
     }
-  }
-
-  /** The first of those who wait that may send. */
-  #takeNext(): Waiting | undefined {
-    if (this.#waiting.length === 0 || this.isFull) return undefined
-    const index = this.#waiting.findIndex(({ sent }) => this.#mayGo(sent))
-    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
   }
 
   /** Writes everything to the transport, however much it holds: nothing will be gathered any more. */
@@ -130,6 +143,12 @@ export class Outbox {
     if (this.#outgoing.length === 0) return
     this.#backlog ??= new ByteAccumulator()
     for (const part of this.#outgoing.take()) this.#backlog.append(part)
+  }
+
+  /** The transport is gone: nothing is written any more, and nothing held. */
+  discard(): void {
+    this.#outgoing.take()
+    this.#backlog = undefined
   }
 
   /** Nothing more may be sent: everyone who waits, or begins to, is told. */

@@ -33,6 +33,9 @@ export interface MessageWriter {
   ) => Effect.Effect<void, WebSocketError | E, R>
 }
 
+/** What `send` takes. */
+export type Sendable = Payload | OutgoingMessage | PreparedMessage
+
 /** What must be known of a message before its first fragment. */
 export interface FragmentedOptions {
   /** Binary, or text in UTF-8. */
@@ -50,6 +53,9 @@ interface Engine {
   pingSent(): void
 }
 
+/** Called instead of sending where that would have to wait for the network; `undefined`: wait. */
+type Refuse = (() => void) | undefined
+
 const noBytes = new Uint8Array(0)
 
 export class Sender {
@@ -65,54 +71,76 @@ export class Sender {
     this.#engine = engine
   }
 
-  send(message: Payload | OutgoingMessage | PreparedMessage): Effect.Effect<void, WebSocketError> {
+  send(message: Sendable): Effect.Effect<void, WebSocketError> {
+    return Effect.suspend(() => this.#send(message, undefined))
+  }
+
+  /** As `send`, but does not wait for the network: gives whether the message was sent. */
+  trySend(message: Sendable): Effect.Effect<boolean, WebSocketError> {
     return Effect.suspend(() => {
-      if (typeof message === "string") return this.#sendText(message, false)
-      if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false)
-      if (message instanceof PreparedMessage) return this.#sendPrepared(message)
-      const { payload, skipCompress = false } = message
-      const isBinary = message.isBinary ?? typeof payload !== "string"
-      if (typeof payload === "string") {
-        return isBinary
-          ? this.#sendBytes(Opcode.Binary, Utf8.encode(payload), skipCompress)
-          : this.#sendText(payload, skipCompress)
+      let isSent = true
+      const refuse = () => {
+        isSent = false
       }
-      const bytes = toBytes(payload)
-      if (isBinary) return this.#sendBytes(Opcode.Binary, bytes, skipCompress)
-      return Utf8.isValid(bytes) ? this.#sendBytes(Opcode.Text, bytes, skipCompress) : notUtf8
+      return Effect.map(this.#send(message, refuse), () => isSent)
     })
   }
 
-  #sendPrepared(message: PreparedMessage): Effect.Effect<void, WebSocketError> {
+  #send(message: Sendable, refuse: Refuse): Effect.Effect<void, WebSocketError> {
+    if (typeof message === "string") return this.#sendText(message, false, refuse)
+    if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false, refuse)
+    if (message instanceof PreparedMessage) return this.#sendPrepared(message, refuse)
+    const { payload, skipCompress = false } = message
+    const isBinary = message.isBinary ?? typeof payload !== "string"
+    if (typeof payload === "string") {
+      return isBinary
+        ? this.#sendBytes(Opcode.Binary, Utf8.encode(payload), skipCompress, refuse)
+        : this.#sendText(payload, skipCompress, refuse)
+    }
+    const bytes = toBytes(payload)
+    if (isBinary) return this.#sendBytes(Opcode.Binary, bytes, skipCompress, refuse)
+    return Utf8.isValid(bytes) ? this.#sendBytes(Opcode.Text, bytes, skipCompress, refuse) : notUtf8
+  }
+
+  #sendPrepared(message: PreparedMessage, refuse: Refuse): Effect.Effect<void, WebSocketError> {
     const connection = this.#connection
     if (!connection.compresses(message.payload.length)) {
-      return this.#write("Message", () => connection.sendPrepared(message))
+      return this.#write("Message", () => connection.sendPrepared(message), refuse)
     }
-    return this.#writeCompressed((written) => connection.sendPreparedCompressed(message, written))
+    return this.#writeCompressed((written) => connection.sendPreparedCompressed(message, written), refuse)
   }
 
-  #sendText(text: string, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
+  #sendText(text: string, skipCompress: boolean, refuse: Refuse): Effect.Effect<void, WebSocketError> {
     return this.#connection.isCompressing && !skipCompress
-      ? this.#sendBytes(Opcode.Text, Utf8.encode(text), false)
-      : this.#write("Message", () => this.#connection.sendText(text))
+      ? this.#sendBytes(Opcode.Text, Utf8.encode(text), false, refuse)
+      : this.#write("Message", () => this.#connection.sendText(text), refuse)
   }
 
-  #sendBytes(opcode: number, bytes: Uint8Array, skipCompress: boolean): Effect.Effect<void, WebSocketError> {
+  #sendBytes(
+    opcode: number,
+    bytes: Uint8Array,
+    skipCompress: boolean,
+    refuse: Refuse
+  ): Effect.Effect<void, WebSocketError> {
     if (skipCompress || !this.#connection.compresses(bytes.length)) {
-      return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes))
+      return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes), refuse)
     }
-    return this.#writeCompressed((written) => this.#connection.sendCompressed(opcode, bytes, written))
+    return this.#writeCompressed((written) => this.#connection.sendCompressed(opcode, bytes, written), refuse)
   }
 
   /** No other message is sent until `written` is called. */
-  #writeCompressed(write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
-    return this.#writeLater("Message", (written) => {
+  #writeCompressed(
+    write: (written: () => void) => void,
+    refuse: Refuse
+  ): Effect.Effect<void, WebSocketError> {
+    const writeAlone = (written: () => void) => {
       this.#outbox.isMessageOpen = true
       write(() => {
         this.#outbox.isMessageOpen = false
         written()
       })
-    })
+    }
+    return this.#writeLater("Message", writeAlone, refuse)
   }
 
   sendPing(payload: ArrayBufferView): Effect.Effect<void, WebSocketError> {
@@ -181,9 +209,9 @@ export class Sender {
     this.#outbox.flush()
   }
 
-  #write(sent: Sent, write: () => void): Effect.Effect<void, WebSocketError> {
+  #write(sent: Sent, write: () => void, refuse?: Refuse): Effect.Effect<void, WebSocketError> {
     return this.#connection.state === "Open"
-      ? this.#outbox.send(sent, write)
+      ? this.#outbox.send(sent, write, refuse)
       : Effect.fail(this.#engine.error)
   }
 
@@ -191,8 +219,12 @@ export class Sender {
    * As `#write`, for what is not written before `written` is called: within the call,
    * or later. Interrupted then, it is written all the same.
    */
-  #writeLater(sent: Sent, write: (written: () => void) => void): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => this.#untilWritten(write, (start) => this.#write(sent, start)))
+  #writeLater(
+    sent: Sent,
+    write: (written: () => void) => void,
+    refuse?: Refuse
+  ): Effect.Effect<void, WebSocketError> {
+    return Effect.suspend(() => this.#untilWritten(write, (start) => this.#write(sent, start, refuse)))
   }
 
   /** Begins to write within this call, whether there is room or not, and gives what waits for the end of that. */
@@ -208,10 +240,12 @@ export class Sender {
     write: (written: () => void) => void,
     begin: (start: () => void) => Effect.Effect<void, WebSocketError>
   ): Effect.Effect<void, WebSocketError> {
+    let isBegun = false
     let isWritten = false
     let isWithin = true
     let onWritten = () => {}
     const begun = begin(() => {
+      isBegun = true
       write(() => {
         isWritten = true
         if (!isWithin && this.#connection.state === "Open") this.#outbox.flush()
@@ -225,7 +259,7 @@ export class Sender {
       // The fiber may have yielded on its way here.
       if (isWritten) onWritten()
     })
-    return Effect.flatMap(begun, () => (isWritten ? Effect.void : rest))
+    return Effect.flatMap(begun, () => (isWritten || !isBegun ? Effect.void : rest))
   }
 
   // ---- a message in fragments ---------------------------------------------

@@ -17,21 +17,20 @@ import type { ConnectionRequest, ConnectionResponse } from "../handshake/Connect
 import {
   type IncomingMessage,
   type Message,
-  type OutgoingMessage,
   type Payload,
   toIncomingMessage,
   toMessage
 } from "../message/Message.ts"
-import type { PreparedMessage } from "../message/PreparedMessage.ts"
 import { detailsOf, type TlsFacts, type TransportDetails } from "../transport/Transport.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
-import type { FragmentedOptions, MessageWriter } from "./Sender.ts"
+import type { FragmentedOptions, MessageWriter, Sendable } from "./Sender.ts"
 import type { Statistics } from "./Statistics.ts"
 import * as StreamedMessages from "./StreamedMessages.ts"
 import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 
-export type { FragmentedOptions, MessageWriter } from "./Sender.ts"
+export { broadcast, type SlowConsumer } from "./Broadcast.ts"
+export type { FragmentedOptions, MessageWriter, Sendable } from "./Sender.ts"
 export type { StreamedMessage } from "./StreamedMessages.ts"
 
 /** What was agreed in the opening handshake. */
@@ -93,7 +92,13 @@ export interface Channel extends ChannelFacts {
    * in the outgoing buffer, which is written at the end of the turn. Suspends while
    * more than `maxSendBufferSize` bytes wait; interrupted then, it has sent nothing.
    */
-  readonly send: (message: Payload | OutgoingMessage | PreparedMessage) => Effect.Effect<void, WebSocketError>
+  readonly send: (message: Sendable) => Effect.Effect<void, WebSocketError>
+  /**
+   * As `send`, but never waits for a peer that does not keep up: while more than
+   * `maxSendBufferSize` bytes wait it sends nothing, and succeeds with `false`. It
+   * suspends while another message is sent in fragments, or is compressed.
+   */
+  readonly trySend: (message: Sendable) => Effect.Effect<boolean, WebSocketError>
   /**
    * Sends one message in fragments as `write` hands them over (Autobahn's
    * `beginMessage`, `endMessage`); it is complete when `write` succeeds. Other
@@ -253,6 +258,11 @@ class OpenChannel implements Channel {
   get streamed(): Channel["streamed"] {
     this.#streamed ??= StreamedMessages.make(this.#core)
     return this.#streamed
+  }
+
+  get trySend(): Channel["trySend"] {
+    const { sender } = this.#core
+    return (message) => sender.trySend(message)
   }
 
   get sendFragmented(): Channel["sendFragmented"] {

@@ -56,6 +56,10 @@ export const isSendable = (code: number): boolean => info(code).sendable
 export const normalClosure = 1000
 /** This end goes away. */
 export const goingAway = 1001
+/** The peer does what this end does not put up with. */
+export const policyViolation = 1008
+/** The peer should come again later. */
+export const tryAgainLater = 1013
 /** What the application does with the connection failed. */
 export const unexpectedCondition = 1011
 /** Reported, never sent: the Close frame had no status code. */

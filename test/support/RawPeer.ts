@@ -73,6 +73,8 @@ export class RawPeer implements Transport.TransportListener {
   isClosed = false
   /** Bytes that have come. */
   received = 0
+  /** Read one chunk of the network, and the next one on `sip`. */
+  isSipping = false
   readonly #transport: Transport.Transport
   readonly #checker: FrameChecker
   #bytes: Uint8Array = new Uint8Array()
@@ -86,6 +88,7 @@ export class RawPeer implements Transport.TransportListener {
   }
 
   onData(chunk: Uint8Array): void {
+    if (this.isSipping) this.#transport.pause()
     this.received += chunk.length
     this.#bytes = concat(this.#bytes, chunk)
     this.#wake()
@@ -155,6 +158,11 @@ export class RawPeer implements Transport.TransportListener {
   }
 
   // ---- reading ------------------------------------------------------------
+
+  /** Reads on. */
+  sip(): void {
+    this.#transport.resume()
+  }
 
   /** The next frame. */
   readonly readFrame: Effect.Effect<RawFrame> = this.#until("a frame came", () => this.#takeFrame())

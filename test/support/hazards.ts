@@ -24,15 +24,16 @@ export const repeated = (bytes: Uint8Array, count: number): Uint8Array =>
   new Uint8Array(Buffer.alloc(bytes.length * count, bytes))
 
 const serving = Effect.fnUntraced(function* (options: CommonOptions, surroundings: Surroundings) {
-  const { acceptance } = yield* serveRaw(options, undefined, surroundings)
-  return Effect.map(acceptance(requestHead()), ({ channel, peer }): Session => ({ channel, peer }))
+  const { acceptance, network } = yield* serveRaw(options, undefined, surroundings)
+  const connect = Effect.map(acceptance(requestHead()), ({ channel, peer }): Session => ({ channel, peer }))
+  return { connect, network }
 })
 
 const connecting = Effect.fnUntraced(function* (options: CommonOptions, surroundings: Surroundings) {
-  const { accept, connect } = yield* makeClient(options, surroundings)
-  return Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(connect("ws://test/"))
-    const peer = yield* accept
+  const client = yield* makeClient(options, surroundings)
+  const connect = Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(client.connect("ws://test/"))
+    const peer = yield* client.accept
     const { headers } = parseHead(yield* peer.readHead)
     peer.send(responseHead(headers["sec-websocket-key"] ?? ""))
     const channel = yield* Effect.orDie(Fiber.join(fiber))
@@ -41,10 +42,15 @@ const connecting = Effect.fnUntraced(function* (options: CommonOptions, surround
     const session: Session = { channel, peer }
     return session
   })
+  return { connect, network: client.network }
 })
 
+/** The library in `role`, raw peers to connect it with, and the network between them. */
+export const connections = (role: Role, options: CommonOptions = {}, surroundings: Surroundings = {}) =>
+  role === "server" ? serving(options, surroundings) : connecting(options, surroundings)
+
 /** A message each way. */
-const works = Effect.fnUntraced(function* ({ channel, peer }: Session) {
+export const works = Effect.fnUntraced(function* ({ channel, peer }: Session) {
   peer.send(peer.text("still"))
   assert.strictEqual(yield* channel.receive, "still")
   yield* channel.send("here")
@@ -57,8 +63,7 @@ export const underAttack = Effect.fnUntraced(function* (
   options: CommonOptions = {},
   surroundings: Surroundings = {}
 ) {
-  const all = { ...failByClose, ...options }
-  const connect = yield* role === "server" ? serving(all, surroundings) : connecting(all, surroundings)
+  const { connect } = yield* connections(role, { ...failByClose, ...options }, surroundings)
   const bystander = yield* connect
   const { channel, peer } = yield* connect
   /** A connection that was open before works, and so does a new one. */

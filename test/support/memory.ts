@@ -1,5 +1,5 @@
 /**
- * Memory in array buffers, after a garbage collection.
+ * Memory after a garbage collection.
  */
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -7,11 +7,16 @@ import { runInNewContext } from "node:vm"
 setFlagsFromString("--expose-gc")
 const collect: unknown = runInNewContext("gc")
 
-/** Bytes of all array buffers that are still reachable. */
-export const arrayBufferBytes = (): number => {
+/** Collects all garbage. */
+export const collectGarbage = (): void => {
   if (typeof collect !== "function") throw new Error("this JavaScript engine has no gc()")
   // The second collection waits until the first has given its buffers back.
   collect()
   collect()
+}
+
+/** Bytes of all array buffers that are still reachable. */
+export const arrayBufferBytes = (): number => {
+  collectGarbage()
   return process.memoryUsage().arrayBuffers
 }

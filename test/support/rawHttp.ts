@@ -68,6 +68,7 @@ export const serveRaw = Effect.fnUntraced(function* (
     requests,
     connect: server.connect,
     connections: server.connections,
+    network: server.network,
     refusal,
     acceptance,
     /** A further client finds the server as it was. */

@@ -75,7 +75,8 @@ export const makeServer = Effect.fnUntraced(function* <E, R>(
       Effect.orDie,
       Effect.map((transport) => new RawPeer(transport, "client"))
     )
-  return { connect, drain: server.drain, connections: server.connections }
+  const network = Context.get(context, InMemoryNetwork.InMemoryNetwork)
+  return { connect, drain: server.drain, connections: server.connections, network }
 })
 
 /** A library's client, with a raw server in the network's other end. */
@@ -98,7 +99,8 @@ export const makeClient = Effect.fnUntraced(function* (
     /** The next connection that the client makes. */
     accept: Queue.take(accepted),
     /** The connections that the client has made and nobody has taken. */
-    waiting: Queue.size(accepted)
+    waiting: Queue.size(accepted),
+    network: Context.get(context, InMemoryNetwork.InMemoryNetwork)
   }
 })
 
