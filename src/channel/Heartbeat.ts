@@ -58,6 +58,8 @@ export class Heartbeat {
   #unanswered: Uint8Array | undefined
   // Since when a sign of life is waited for.
   #waitingSince: bigint | undefined
+  // It should have come by now, when this was last looked at.
+  #isOverdue = false
   // What the network had taken when this was last looked at.
   #taken = 0
   #sequence = 0
@@ -108,18 +110,26 @@ export class Heartbeat {
   /** Pings until the connection closes. */
   readonly run: Effect.Effect<void> = Effect.suspend(() => {
     const quiet = this.#step()
-    return quiet === undefined ? Effect.void : Effect.andThen(Effect.sleep(Duration.nanos(quiet)), this.run)
+    if (quiet === undefined) return Effect.void
+    return Effect.andThen(quiet > 0n ? Effect.sleep(Duration.nanos(quiet)) : Effect.yieldNow, this.run)
   })
 
-  /** Does what is due, and tells how long nothing else can be. */
+  /** Does what is due, and tells how long nothing else can be: 0, until what has come was read. */
   #step(): bigint | undefined {
     if (this.#alive.isClosing) return undefined
     const now = this.#now
+    const wasOverdue = this.#isOverdue
+    this.#isOverdue = false
     if (this.#alive.isHeld || this.#isSlow) this.onResume()
     if (this.#waitingSince !== undefined && this.#timeout > 0n) {
       const left = this.#waitingSince + this.#timeout - now
       // A pong may come at any time, and the next ping an interval after it.
       if (left > 0n) return min(left, this.#interval)
+      // Where the process stood still, the pong may have come and not be read yet.
+      if (!wasOverdue) {
+        this.#isOverdue = true
+        return 0n
+      }
       this.#alive.pingTimeUp()
       return undefined
     }
