@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import type { WebSocketError } from "effect-websocket"
-import { settle } from "../support/apiSession.ts"
+import { open, settle } from "../support/apiSession.ts"
 import { type Faulty, harmsNobodyElse, reasonOf } from "../support/faults.ts"
+import { mebibyte } from "../support/hazards.ts"
+import { arrayBufferBytes } from "../support/memory.ts"
 import { type CommonOptions, type Role, roles, type Surroundings } from "../support/rawSession.ts"
 
 type Reason = WebSocketError.WebSocketErrorReason["_tag"]
@@ -189,3 +191,21 @@ describe.each(roles)(
     )
   }
 )
+
+describe.each(roles)("a lost connection of a %s", (role) => {
+  it.effect("lets go of what it could not send, though the application keeps the channel", () =>
+    Effect.gen(function* () {
+      const { channel, faults, peerEnd } = yield* open(role, { maxSendBufferSize: 8 * mebibyte })
+      peerEnd.pause()
+      for (let i = 0; i < 8; i++) yield* channel.send(new Uint8Array(mebibyte))
+      yield* settle
+      const before = arrayBufferBytes()
+      assert.isAtLeast(yield* channel.bufferedAmount, 7 * mebibyte)
+      yield* faults.reset
+      yield* channel.closed
+      yield* settle
+      assert.isBelow(arrayBufferBytes(), before - 7 * mebibyte)
+      assert.strictEqual(yield* channel.bufferedAmount, 0)
+    })
+  )
+})

@@ -22,6 +22,7 @@ import {
 import { NodeTransportServer, NodeWebSocketServer } from "effect-websocket/node"
 import { onTestFinished, vi } from "vitest"
 import { settle } from "../support/apiSession.ts"
+import { openSockets } from "../support/faults.ts"
 import {
   anyPort,
   denyWith,
@@ -331,16 +332,10 @@ describe("a peer that resets", () => {
 })
 
 describe("the end of the scopes", () => {
-  const resources = (): ReadonlyArray<string> =>
-    process
-      .getActiveResourcesInfo()
-      .filter((name) => /^(TCP|Pipe|TLS)/.test(name))
-      .toSorted()
-
   it.live("no socket is left, whoever closed, and none after a denial or a reset", () =>
     Effect.gen(function* () {
       yield* settle
-      const before = resources()
+      const before = openSockets()
       yield* Effect.scoped(
         Effect.gen(function* () {
           const server = yield* serve(NodeWebSocketServer.layer(anyPort), {
@@ -355,11 +350,11 @@ describe("the end of the scopes", () => {
           const { raw, reset } = yield* resetTcp(portOf(server.address), requestHead())
           yield* raw.reads("\r\n\r\n")
           yield* reset
-          assert.isAbove(resources().length, before.length)
+          assert.isAbove(openSockets().length, before.length)
         })
       )
       yield* settle
-      assert.deepStrictEqual(resources(), before)
+      assert.deepStrictEqual(openSockets(), before)
     })
   )
 

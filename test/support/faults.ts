@@ -104,6 +104,9 @@ export const harmsNobodyElse = <E, R>(
     })
   )
 
-/** Why it fails. */
+/** Why it fails, as it must. */
 export const reasonOf = <A, R>(effect: Effect.Effect<A, WebSocketError.WebSocketError, R>) =>
-  Effect.map(Effect.flip(effect), ({ reason }) => reason)
+  Effect.matchEffect(effect, {
+    onFailure: ({ reason }) => Effect.succeed(reason),
+    onSuccess: () => Effect.die(new Error("it did not fail"))
+  })
