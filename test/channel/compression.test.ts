@@ -55,6 +55,34 @@ const manual = () => {
 }
 
 describe.each(roles)("a %s that sends compressed messages", (role) => {
+  it.effect(
+    "trySend waits for the codec, and for the one before, but not for a peer that does not read",
+    () =>
+      Effect.gen(function* () {
+        const codec = manual()
+        const session = yield* openXor(role, { maxSendBufferSize: 10 }, { later: codec.later })
+        const { channel, peerEnd } = session
+        const tryAll = (...messages: ReadonlyArray<string | Uint8Array | PreparedMessage.PreparedMessage>) =>
+          Effect.forkChild(Effect.forEach(messages, channel.trySend, { concurrency: "unbounded" }))
+        const one = yield* tryAll("one")
+        yield* settle
+        assert.isUndefined(one.pollUnsafe())
+        yield* codec.next
+        assert.deepStrictEqual(yield* Fiber.join(one), [true])
+        assert.strictEqual(yield* readRaw(session), frame("c1", "one"))
+        peerEnd.pause()
+        const others = yield* tryAll(utf8("x".repeat(70_000)), "no", utf8("no"), PreparedMessage.make("no"))
+        yield* settle
+        assert.strictEqual(codec.size, 1)
+        yield* codec.next
+        assert.deepStrictEqual(yield* Fiber.join(others), [true, false, false, false])
+        const late = yield* tryAll("no", utf8("no"), PreparedMessage.make("no"))
+        assert.deepStrictEqual(yield* Fiber.join(late), [false, false, false])
+        assert.strictEqual(codec.size, 0)
+        assert.strictEqual((yield* channel.statistics).sent.messages, 2)
+      })
+  )
+
   it.effect("marks the first frame, and compresses text, bytes and what says nothing of it", () =>
     Effect.gen(function* () {
       const session = yield* openXor(role)

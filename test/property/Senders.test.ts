@@ -26,7 +26,7 @@ type Step =
 const step = oneOf<Step>(
   Arbitrary.map(
     Arbitrary.all([
-      pick("whole", "prepared", "in fragments", "in frames"),
+      pick("whole", "if there is room", "prepared", "in fragments", "in frames"),
       pick(0, 1, 10, 125, 700),
       int(fewestOperations, 12)
     ]),
@@ -45,6 +45,7 @@ const cutInFour = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => {
 
 const ways = {
   whole: (channel: WebSocketChannel.Channel, message: string) => channel.send(message),
+  "if there is room": (channel: WebSocketChannel.Channel, message: string) => channel.trySend(message),
   prepared: (channel: WebSocketChannel.Channel, message: string) =>
     channel.send(PreparedMessage.make(message)),
   "in fragments": (channel: WebSocketChannel.Channel, message: string) =>
@@ -100,9 +101,12 @@ describe.each(roles)("property: those who send on the channel of a %s", (role) =
         const { channel, peer, peerEnd } = session
         const sending: Array<{
           readonly message: string
-          readonly fiber: Fiber.Fiber<Exit.Exit<void, unknown>>
+          readonly fiber: Fiber.Fiber<Exit.Exit<void | boolean, unknown>>
         }> = []
-        const fork = Effect.fnUntraced(function* (message: string, send: Effect.Effect<void, unknown>) {
+        const fork = Effect.fnUntraced(function* (
+          message: string,
+          send: Effect.Effect<void | boolean, unknown>
+        ) {
           sending.push({ message, fiber: yield* Effect.forkChild(Effect.exit(send)) })
         })
         for (const [i, step] of steps.entries()) {
@@ -127,7 +131,8 @@ describe.each(roles)("property: those who send on the channel of a %s", (role) =
           const exit = fiber.pollUnsafe()
           assert.isDefined(exit, `${message} waits for ever`)
           const hasSent = exit !== undefined && Exit.isSuccess(exit) && Exit.isSuccess(exit.value)
-          if (isOpen && hasSent && message !== "") assert.include(messages, message)
+          if (hasSent && exit.value.value === false) assert.notInclude(messages, message)
+          else if (isOpen && hasSent && message !== "") assert.include(messages, message)
           expected.add(message)
         }
         for (const message of messages) assert.isTrue(expected.delete(message), `${message} was not to come`)
