@@ -31,7 +31,7 @@ export const applyMask = (
   // Words through a DataView need no alignment, and run at several GB/s where
   // single bytes stay near one or two.
   const word = byteSwap(key)
-  let i = start
+  let i = end - start >= longFrom ? maskLong(view, start, end, word) : start
   for (; i + 16 <= end; i += 16) {
     view.setInt32(i, view.getInt32(i, true) ^ word, true)
     view.setInt32(i + 4, view.getInt32(i + 4, true) ^ word, true)
@@ -44,6 +44,23 @@ export const applyMask = (
   for (let shift = 24; i < end; i++, shift -= 8) {
     bytes[i] = bytes[i]! ^ (key >>> shift)
   }
+}
+
+/** Bytes from which on the making of a 64-bit word pays: those run at twice the rate of 32-bit ones. */
+const longFrom = 384
+
+/** Masks all blocks of 32 bytes, and returns where the rest starts. */
+const maskLong = (view: DataView, start: number, end: number, word: number): number => {
+  const half = BigInt.asUintN(32, BigInt(word))
+  const long = (half << 32n) | half
+  let i = start
+  for (; i + 32 <= end; i += 32) {
+    view.setBigUint64(i, view.getBigUint64(i, true) ^ long, true)
+    view.setBigUint64(i + 8, view.getBigUint64(i + 8, true) ^ long, true)
+    view.setBigUint64(i + 16, view.getBigUint64(i + 16, true) ^ long, true)
+    view.setBigUint64(i + 24, view.getBigUint64(i + 24, true) ^ long, true)
+  }
+  return i
 }
 
 /**
