@@ -3,12 +3,15 @@
  *
  * A large piece is kept as it is; small ones are copied together as they come.
  * So memory and time stay linear in the bytes received, however finely a peer
- * cuts them, and a large payload is copied once, when it is joined.
+ * cuts them, and a large payload is copied once: when it is joined, or into its
+ * place in the whole as soon as enough of an announced length is there.
  */
 
 const keepFrom = 4096
 const smallestBlock = 256
 const largestBlock = 65_536
+/** The share of an announced length that must have come before memory is taken for all of it. */
+const wholeFrom = 1 / 4
 
 /**
  * Whether a piece is worth keeping as a view. A small one would cost more than
@@ -16,6 +19,14 @@ const largestBlock = 65_536
  */
 const isWorthKeeping = (piece: Uint8Array): boolean =>
   piece.length >= keepFrom && piece.length * 2 >= piece.buffer.byteLength
+
+const copyParts = (parts: ReadonlyArray<Uint8Array>, target: Uint8Array): void => {
+  let offset = 0
+  for (const part of parts) {
+    target.set(part, offset)
+    offset += part.length
+  }
+}
 
 export class ByteAccumulator {
   /** Bytes collected since the last `take`. */
@@ -26,11 +37,17 @@ export class ByteAccumulator {
   #blockLength = 0
   // Where in the block the bytes start that are not among the parts yet.
   #runStart = 0
+  // The block has room for all that is to come.
+  #isWhole = false
 
-  /** Adds a piece. A large one is kept by reference and must not change. */
-  append(piece: Uint8Array): void {
+  /**
+   * Adds a piece. A large one is kept by reference and must not change. `total`: the
+   * length that all pieces will have in the end, once that is announced.
+   */
+  append(piece: Uint8Array, total = 0): void {
+    if (!this.#isWhole && this.length + piece.length >= total * wholeFrom && total > 0) this.#openWhole(total)
     this.length += piece.length
-    if (isWorthKeeping(piece)) {
+    if (!this.#isWhole && isWorthKeeping(piece)) {
       this.#closeRun()
       this.#parts.push(piece)
       return
@@ -59,11 +76,7 @@ export class ByteAccumulator {
     const parts = this.takeParts()
     if (parts[0] !== undefined && parts.length === 1) return parts[0]
     const joined = new Uint8Array(length)
-    let offset = 0
-    for (const part of parts) {
-      joined.set(part, offset)
-      offset += part.length
-    }
+    copyParts(parts, joined)
     return joined
   }
 
@@ -74,6 +87,17 @@ export class ByteAccumulator {
     this.#block = undefined
     this.#blockLength = 0
     this.#runStart = 0
+    this.#isWhole = false
+  }
+
+  #openWhole(total: number): void {
+    const whole = new Uint8Array(total)
+    const { length } = this
+    copyParts(this.takeParts(), whole)
+    this.length = length
+    this.#block = whole
+    this.#blockLength = length
+    this.#isWhole = true
   }
 
   #openBlock(wanted: number): Uint8Array {

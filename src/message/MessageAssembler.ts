@@ -94,7 +94,8 @@ export class MessageAssembler {
       return this.#finish()
     }
     this.#collected ??= new ByteAccumulator()
-    this.#collected.append(frame.payload)
+    // With the last frame's header the message's length is known.
+    this.#collected.append(frame.payload, frame.fin ? this.#size : 0)
     return "Incomplete"
   }
 

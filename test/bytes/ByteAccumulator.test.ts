@@ -51,6 +51,38 @@ describe("ByteAccumulator", () => {
     }
   })
 
+  it("joins what comes of an announced length, announced at any piece, in memory of just that length", () => {
+    const total = 200_000
+    const bytes = bytesOf(total)
+    for (const size of [1000, 4096, 65_536, 199_999, 200_000]) {
+      const pieces = piecesOf(bytes, size)
+      for (const announced of [0, 1, Math.floor(pieces.length / 2), pieces.length - 1]) {
+        const accumulator = new ByteAccumulator()
+        for (const [index, piece] of pieces.entries()) {
+          accumulator.append(piece, index >= announced ? total : 0)
+        }
+        assert.strictEqual(accumulator.length, total)
+        const joined = accumulator.take()
+        assert.isTrue(same(joined, bytes), `pieces of ${size}, announced at ${announced}`)
+        assert.strictEqual(joined.buffer.byteLength, total)
+        accumulator.append(bytesOf(3))
+        assert.deepStrictEqual(accumulator.take(), bytesOf(3))
+      }
+    }
+  })
+
+  it("takes no memory for an announced length before a quarter of it is there", () => {
+    const total = 8_000_000
+    const before = arrayBufferBytes()
+    const accumulator = new ByteAccumulator()
+    for (let i = 0; i < 19; i++) accumulator.append(bytesOf(100_000), total)
+    const early = arrayBufferBytes() - before
+    assert.isBelow(early, 2_500_000)
+    accumulator.append(bytesOf(100_000), total)
+    assert.isAtLeast(arrayBufferBytes() - before, total)
+    assert.strictEqual(accumulator.length, 2_000_000)
+  })
+
   it("is empty after take, and what was taken is not written again", () => {
     // A part of a block, a whole block, a piece that was kept, and several joined.
     for (const sizes of [[100], [256], [5000], [300, 5000, 10]]) {
