@@ -238,7 +238,8 @@ export class FrameDecoder {
       applyMask(this.#chunk, this.#view, start, end, this.#key)
       this.#key = rotateKey(this.#key, count)
     }
-    return this.#chunk.subarray(start, end)
+    // Faster than `subarray`.
+    return new Uint8Array(this.#chunk.buffer, this.#chunk.byteOffset + start, count)
   }
 }
 
