@@ -31,6 +31,15 @@ describe("the fuzzer", () => {
     })
   )
 
+  it.effect("does the same again for the same seed", () =>
+    Effect.gen(function* () {
+      const first = yield* found("throws")
+      const { outcome } = yield* found("throws")
+      assert.strictEqual(outcome?.runs, first.outcome?.runs)
+      assert.strictEqual(outcome?.finding?.input, "!?")
+    })
+  )
+
   it.effect("finds nothing where there is nothing", () =>
     Effect.gen(function* () {
       const { finding, outcome } = yield* found("sound", 1)
