@@ -31,11 +31,20 @@ export const addressOf = (
   return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
 }
 
+/** Of both ends, as Node tells them. */
+interface Addresses {
+  readonly localAddress: string | undefined
+  readonly localPort: number | undefined
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+}
+
 class NodeTransport implements Transport {
   readonly channelType: ChannelType
   readonly tls: TlsFacts | undefined
 
   readonly #socket: Duplex
+  readonly #addresses: Addresses | undefined
   #listener: TransportListener | undefined
   #error: Error | undefined
   // Bytes were left behind by a write, and nobody was told yet that they are gone.
@@ -47,9 +56,9 @@ class NodeTransport implements Transport {
   constructor(socket: Duplex) {
     this.#socket = socket
     if (socket instanceof Socket) {
-      // What it was asked for while it was open, Node knows ever after.
-      void socket.remoteAddress
-      void socket.localAddress
+      // Node forgets them when the socket closes.
+      const { localAddress, localPort, remoteAddress, remotePort } = socket
+      this.#addresses = { localAddress, localPort, remoteAddress, remotePort }
       // An HTTP server may have set one.
       socket.setTimeout(0)
     }
@@ -69,13 +78,11 @@ class NodeTransport implements Transport {
   }
 
   get peer(): NetAddress.SocketAddress | undefined {
-    const socket = this.#socket
-    return socket instanceof Socket ? addressOf(socket.remoteAddress, socket.remotePort) : undefined
+    return addressOf(this.#addresses?.remoteAddress, this.#addresses?.remotePort)
   }
 
   get local(): NetAddress.SocketAddress | undefined {
-    const socket = this.#socket
-    return socket instanceof Socket ? addressOf(socket.localAddress, socket.localPort) : undefined
+    return addressOf(this.#addresses?.localAddress, this.#addresses?.localPort)
   }
 
   get bufferedAmount(): number {
