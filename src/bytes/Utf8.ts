@@ -47,8 +47,8 @@ export const encode = (text: string): Uint8Array => encoder.encode(text)
  * number of bytes written. `target` must have room for three bytes a code unit.
  */
 export const encodeInto = (text: string, target: Uint8Array, start: number): number => {
-  // For a few ASCII characters a loop is faster than the call into the platform.
-  if (text.length <= 24) {
+  // For some ASCII characters a loop is faster than the call into the platform.
+  if (text.length <= 40) {
     let i = 0
     for (; i < text.length; i++) {
       const unit = text.charCodeAt(i)

@@ -219,7 +219,7 @@ describe("Utf8", () => {
   })
 
   it("encodeInto writes at the start it is given and nothing else, short and long, at any first wide character", () => {
-    for (const length of [0, 1, 5, 23, 24, 25, 26, 60]) {
+    for (const length of [0, 1, 5, 23, 24, 25, 26, 39, 40, 41, 60]) {
       for (let wide = 0; wide <= length; wide++) {
         const text =
           wide < length ? `${"a".repeat(wide)}é${"b".repeat(length - wide - 1)}` : "a".repeat(length)
