@@ -343,7 +343,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   // ---- heartbeat ----------------------------------------------------------
 
   get isHeld(): boolean {
-    return this.#isPaused || this.sender.isPingHeld
+    // A peer that takes nothing keeps the application from reading on: that holds nothing back.
+    return (this.#isPaused && !this.#outbox.isFull) || this.sender.isPingHeld
   }
 
   get takenAmount(): number {

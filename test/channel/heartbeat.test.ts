@@ -335,6 +335,23 @@ describe.each(roles)("what holds up the pings and pongs of a %s", (role) => {
     })
   )
 
+  it.effect("a peer that sends but does not read is dropped: the application cannot read on", () =>
+    Effect.gen(function* () {
+      const options = { ...strict, maxSendBufferSize: 10, maxReceiveBufferSize: 10 }
+      const session = yield* open(role, options, { network: { capacity: 10 } })
+      const { channel, peer, peerEnd } = session
+      peerEnd.pause()
+      yield* Effect.forkChild(Stream.runForEach(channel.messages, channel.send))
+      for (let i = 0; i < 10; i++) {
+        peer.send(peer.text("x".repeat(100)))
+        yield* settle
+      }
+      assert.isAbove(peerEnd.bufferedAmount, 0, "reading is paused")
+      yield* seconds(12)
+      yield* timedOut(session)
+    })
+  )
+
   it.effect("a peer that reads slowly gets its ping when there is room, and its time from then on", () =>
     Effect.gen(function* () {
       const session = yield* open(role, { ...strict, maxSendBufferSize: 10 }, { network: { capacity: 10 } })
