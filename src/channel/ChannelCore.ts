@@ -33,6 +33,7 @@ import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { ControlQueues } from "./ControlQueues.ts"
+import { ControlRate } from "./ControlRate.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import { type Batch, Inbox, type Received } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
@@ -54,6 +55,7 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
   readonly closeHandshakeTimeout: Duration.Duration
   readonly maxSendBufferSize: number
   readonly maxReceiveBufferSize: number
+  readonly maxControlFramesPerSecond: number
 }
 
 export class ChannelCore implements TransportListener, ConnectionEvents {
@@ -74,6 +76,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #context: Context.Context<Timeouts>
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
+  readonly #controlRate: ControlRate
 
   #isPaused = false
   // Chunks that came in spite of the pause.
@@ -109,6 +112,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
+    this.#controlRate = new ControlRate(
+      options.options.maxControlFramesPerSecond,
+      Context.get(options.context, Clock.Clock)
+    )
     this.sender = new Sender(this.#connection, this.#outbox, this)
   }
 
@@ -244,11 +251,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
+    if (!this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
     if (!this.controls.isHandlingPings) this.sender.answerPing(payload)
     this.controls.onPing(payload)
   }
 
-  onPong(payload: Uint8Array): void {
+  onPong(payload: Uint8Array, isAsked: boolean): void {
+    if (!isAsked && !this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
     this.#heartbeat?.onPong(payload)
     this.controls.onPong(payload)
   }

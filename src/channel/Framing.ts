@@ -19,6 +19,8 @@ export interface FramingOptions extends FrameDecoderOptions, MessageAssemblerOpt
   readonly maskOutgoing: boolean
   /** The per-message compression that is spoken. */
   readonly compress: PerMessageCompress | undefined
+  /** How many times its compressed payload a message may be; 0 for no limit. */
+  readonly maxDecompressionRatio: number
 }
 
 /** Makes the codec of a connection: a plain synchronous object, resolved once. */
@@ -48,7 +50,8 @@ export const layer: Layer.Layer<Framing, never, WebSocketCrypto> = Layer.effect(
             compress &&
             new Decompression(
               compress.decompressor,
-              Math.min(assembler.limit, compress.maxMessageSize ?? assembler.limit)
+              Math.min(assembler.limit, compress.maxMessageSize ?? assembler.limit),
+              options.maxDecompressionRatio
             ),
           outgoing,
           writer: new FrameWriter(outgoing, {

@@ -58,7 +58,8 @@ export const start = Effect.fnUntraced(function* (
       maxMessagePayloadSize: options.maxMessagePayloadSize,
       utf8validateIncoming: options.utf8validateIncoming,
       allowedReservedBits: negotiated.reservedBits,
-      compress: negotiated.compress
+      compress: negotiated.compress,
+      maxDecompressionRatio: options.maxDecompressionRatio
     }),
     options,
     handshake: agreement.handshake,

@@ -114,6 +114,12 @@ export const common = {
   maxFramePayloadSize: sizeLimit(0),
   /** Largest received message, in bytes; a larger one fails the connection with 1009. Default: 0, no limit. */
   maxMessagePayloadSize: sizeLimit(0),
+  /**
+   * How many times its compressed payload a received message may be, once it has more than 64 KiB; one that
+   * grows more fails the connection with 1009 while it is decompressed. A message that is read in pieces is
+   * measured by what has come of it so far. Default: 0, no limit.
+   */
+  maxDecompressionRatio: countLimit(0),
   /** Outgoing messages are cut into frames of at most this payload, in bytes. Default: 0, never. */
   autoFragmentSize: sizeLimit(0),
   /** A violation drops the transport at once; `false`: a Close frame with the right code goes first. Default: `true`. */
@@ -141,6 +147,11 @@ export const common = {
   autoPingSize: sizeWithin(4, Opcode.maxControlPayload, 4),
   /** Whatever is received is a sign of life; `false`: only pongs are. Default: `true`. */
   autoPingRestartOnAnyTraffic: flag(true),
+  /**
+   * Pings that the peer may send per second, and with them pongs to no ping; more fail the connection with 1008.
+   * What it does not use adds up, to ten seconds' worth. Default: 0, no limit.
+   */
+  maxControlFramesPerSecond: countLimit(0),
   /** Send small packets without delay (TCP_NODELAY). Default: `true`. */
   tcpNoDelay: flag(true),
   /** Bytes that may wait to be sent before `send` suspends. Default: 1 MiB. */
@@ -158,6 +169,8 @@ export const hardened = {
   failByDrop: false,
   maxFramePayloadSize: 16 * mebibyte,
   maxMessagePayloadSize: 16 * mebibyte,
+  maxDecompressionRatio: 200,
+  maxControlFramesPerSecond: 100,
   openHandshakeTimeout: "10 seconds",
   closeHandshakeTimeout: "5 seconds",
   echoCloseCodeReason: true,

@@ -22,6 +22,13 @@ export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("Invali
   message: Schema.String
 }) {}
 
+/** The peer sent more than this end's policy allows; the connection failed with 1008. */
+export class PolicyViolation extends Schema.TaggedError<PolicyViolation>()("PolicyViolation", {
+  violation: Schema.String,
+  code: Schema.Literal(1008),
+  message: Schema.String
+}) {}
+
 /** The peer sent a frame or message beyond a limit; the connection failed with 1009. */
 export class MessageTooBig extends Schema.TaggedError<MessageTooBig>()("MessageTooBig", {
   violation: Schema.String,
@@ -76,6 +83,7 @@ export class InvalidCall extends Schema.TaggedError<InvalidCall>()("InvalidCall"
 export const WebSocketErrorReason = Schema.Union([
   ProtocolViolation,
   InvalidPayload,
+  PolicyViolation,
   MessageTooBig,
   CloseTimeout,
   PingTimeout,
@@ -105,6 +113,8 @@ export const fromViolation = (violation: Violation.Violation): WebSocketError =>
       return new WebSocketError({ reason: new ProtocolViolation({ violation, code, message }) })
     case 1007:
       return new WebSocketError({ reason: new InvalidPayload({ violation, code, message }) })
+    case 1008:
+      return new WebSocketError({ reason: new PolicyViolation({ violation, code, message }) })
     case 1009:
       return new WebSocketError({ reason: new MessageTooBig({ violation, code, message }) })
   }

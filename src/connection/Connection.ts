@@ -62,7 +62,8 @@ export interface ConnectionOptions {
 export interface ConnectionEvents {
   onMessage(message: ReceivedMessage | MessagePiece): void
   onPing(payload: Uint8Array): void
-  onPong(payload: Uint8Array): void
+  /** `isAsked`: there was a ping for it. */
+  onPong(payload: Uint8Array, isAsked: boolean): void
   /** The connection is about to answer a Close, or to fail: the last chance to send. */
   onClosing(): void
   /** The message that made the connection busy is through: {@link Connection.goOn}. */
@@ -109,6 +110,8 @@ export class Connection {
   readonly #received = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frames: 0, messages: 0 }
   #sentMessages = 0
   #sentMessageOctets = 0
+  // Pings sent that no pong has come for.
+  #unansweredPings = 0
   // Of the next frame of the message that is sent in fragments.
   #fragmentOpcode: number = Opcode.Continuation
   // Of the message that is sent in fragments, where it is compressed.
@@ -160,7 +163,7 @@ export class Connection {
     while (this.isReceiving && !this.isBusy) {
       const event = decoder.next()
       if (event === "NeedMore") return
-      if (event === "Violation") return this.#fail(decoder.violation!)
+      if (event === "Violation") return this.fail(decoder.violation!)
       if (!Opcode.isControl(decoder.opcode)) this.#receiveData(decoder)
       else this.#receiveControl(decoder.opcode, decoder.payload)
     }
@@ -181,7 +184,7 @@ export class Connection {
     if (this.state !== "Open") return
     const { assembler, decompression } = this.#codec
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
-    if (event === "Violation") return this.#fail(assembler.violation!)
+    if (event === "Violation") return this.fail(assembler.violation!)
     if (event === "Incomplete" && !this.inPieces) return
     const payload = assembler.take()
     const isLast = event === "Message"
@@ -198,7 +201,7 @@ export class Connection {
   #decompress(decompression: Decompression, payload: Uint8Array): void {
     this.#await((ready) =>
       decompression.whole(payload, (message) =>
-        ready(() => (typeof message === "string" ? this.#fail(message) : this.#deliver(message, false)))
+        ready(() => (typeof message === "string" ? this.fail(message) : this.#deliver(message, false)))
       )
     )
   }
@@ -207,7 +210,7 @@ export class Connection {
     const isText = !this.#codec.assembler.isBinary && this.#options.utf8validateIncoming
     this.#await((ready) =>
       decompression.piece(payload, isText, isLast, (pieces) =>
-        ready(() => (typeof pieces === "string" ? this.#fail(pieces) : this.#deliverPieces(pieces, isLast)))
+        ready(() => (typeof pieces === "string" ? this.fail(pieces) : this.#deliverPieces(pieces, isLast)))
       )
     )
   }
@@ -245,21 +248,21 @@ export class Connection {
     if (this.keepBytes) return this.#receiveBytesOfText(payload, isValidated)
     const text = Utf8.decode(payload)
     if (text !== undefined) return this.#events.onMessage(text)
-    this.#fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
+    this.fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
   }
 
   #receiveBytesOfText(payload: Uint8Array, isValidated: boolean): void {
     if (this.#options.utf8validateIncoming && !isValidated && !Utf8.isValid(payload)) {
-      return this.#fail("TextNotUtf8")
+      return this.fail("TextNotUtf8")
     }
     this.#events.onMessage(new EncodedText(payload))
   }
 
   #receiveControl(opcode: number, payload: Uint8Array): void {
     if (opcode === Opcode.Ping) return this.#events.onPing(payload)
-    if (opcode === Opcode.Pong) return this.#events.onPong(payload)
+    if (opcode === Opcode.Pong) return this.#receivePong(payload)
     const content = CloseCode.decodePayload(payload)
-    if (typeof content === "string") return this.#fail(content)
+    if (typeof content === "string") return this.fail(content)
     this.#events.onClosing()
     this.remoteClose = content
     if (this.state === "Open") {
@@ -272,8 +275,14 @@ export class Connection {
     this.wasClean = !this.mustDrop
   }
 
-  /** RFC 6455 section 7.1.7. A second Close frame is never sent (5.5.1). */
-  #fail(violation: Violation.Violation): void {
+  #receivePong(payload: Uint8Array): void {
+    const isAsked = this.#unansweredPings > 0
+    if (isAsked) this.#unansweredPings--
+    this.#events.onPong(payload, isAsked)
+  }
+
+  /** RFC 6455 section 7.1.7; from outside while receiving only. A second Close frame is never sent (5.5.1). */
+  fail(violation: Violation.Violation): void {
     this.#events.onClosing()
     this.violation = violation
     this.mustDrop = this.#options.failByDrop || this.state === "CloseSent"
@@ -414,6 +423,7 @@ export class Connection {
 
   /** Sends a ping of at most 125 bytes; only while `Open`. */
   sendPing(payload: Uint8Array): void {
+    this.#unansweredPings++
     this.#codec.writer.write(Opcode.Ping, true, payload)
   }
 

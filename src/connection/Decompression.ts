@@ -6,28 +6,44 @@ import { Utf8Validator } from "../bytes/Utf8.ts"
 import type { DecompressFailure, MessageDecompressor } from "../extension/MessageCodec.ts"
 import type { Violation } from "../frame/Violation.ts"
 
-const violations: Readonly<Record<DecompressFailure, Violation>> = {
-  Corrupt: "CompressedDataCorrupt",
-  TooBig: "MessageTooBig"
-}
+/** What any message may be decompressed to, however little it was, in bytes. */
+const alwaysAllowed = 65_536
 
 export class Decompression {
   readonly #decompressor: MessageDecompressor
   readonly #limit: number
-  // Of the message that comes in pieces.
+  readonly #maxRatio: number
+  // Of the message that comes in pieces, before and after.
+  #compressedSize = 0
   #size = 0
   #validator: Utf8Validator | undefined
 
-  /** `limit`: bytes that a message may have. */
-  constructor(decompressor: MessageDecompressor, limit: number) {
+  /**
+   * `limit`: bytes that a message may have. `maxRatio`: how many times its compressed payload it may be, once it
+   * has more than 64 KiB; 0: however many.
+   */
+  constructor(decompressor: MessageDecompressor, limit: number, maxRatio: number) {
     this.#decompressor = decompressor
     this.#limit = limit
+    this.#maxRatio = maxRatio
+  }
+
+  /** Bytes that may come of so many compressed ones. */
+  #allowed(compressedSize: number): number {
+    if (this.#maxRatio === 0) return this.#limit
+    return Math.min(this.#limit, Math.max(alwaysAllowed, this.#maxRatio * compressedSize))
+  }
+
+  #violation(failure: DecompressFailure, allowed: number): Violation {
+    if (failure === "Corrupt") return "CompressedDataCorrupt"
+    return allowed < this.#limit ? "DecompressionRatioTooHigh" : "MessageTooBig"
   }
 
   /** A whole message, within the call or later. */
   whole(payload: Uint8Array, done: (message: Uint8Array | Violation) => void): void {
-    this.#decompressor.decompress(payload, this.#limit, (message) =>
-      done(typeof message === "string" ? violations[message] : message)
+    const allowed = this.#allowed(payload.length)
+    this.#decompressor.decompress(payload, allowed, (message) =>
+      done(typeof message === "string" ? this.#violation(message, allowed) : message)
     )
   }
 
@@ -38,11 +54,16 @@ export class Decompression {
     isFinal: boolean,
     done: (pieces: ReadonlyArray<Uint8Array> | Violation) => void
   ): void {
-    this.#decompressor.push(payload, isFinal, this.#limit - this.#size, (pieces) => {
-      if (typeof pieces === "string") return done(violations[pieces])
+    this.#compressedSize += payload.length
+    const allowed = this.#allowed(this.#compressedSize)
+    this.#decompressor.push(payload, isFinal, allowed - this.#size, (pieces) => {
+      if (typeof pieces === "string") return done(this.#violation(pieces, allowed))
       for (const piece of pieces) this.#size += piece.length
       if (isText && !this.#isUtf8(pieces, isFinal)) return done("TextNotUtf8")
-      if (isFinal) this.#size = 0
+      if (isFinal) {
+        this.#compressedSize = 0
+        this.#size = 0
+      }
       done(pieces)
     })
   }

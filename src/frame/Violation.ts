@@ -1,6 +1,6 @@
 /**
  * Everything a peer's frames can do wrong, and the status code the connection
- * fails with (RFC 6455 sections 5 to 8).
+ * fails with (RFC 6455 sections 5 to 8), and the limits that it can exceed.
  */
 const table = {
   ReservedBits: [1002, "a reserved bit is set that no extension has claimed for this frame (5.2)"],
@@ -20,7 +20,9 @@ const table = {
   CompressedDataCorrupt: [1007, "a compressed message that cannot be decompressed (RFC 7692, 7.2.2)"],
   TextTooLong: [1009, "a text longer than a string can be"],
   FrameTooBig: [1009, "a frame's payload is larger than allowed"],
-  MessageTooBig: [1009, "a message is larger than allowed"]
+  MessageTooBig: [1009, "a message is larger than allowed"],
+  DecompressionRatioTooHigh: [1009, "a compressed message grows more than allowed"],
+  TooManyControlFrames: [1008, "more pings and pongs than allowed"]
 } as const
 
 /** The name of a violation. */

@@ -6,25 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { PreparedMessage } from "effect-websocket"
-import { type CommonOptions, open, type Role, roles, type Session, settle } from "../support/apiSession.ts"
+import { roles, type Session, settle } from "../support/apiSession.ts"
 import { hex, toHex, utf8 } from "../support/rawFrames.ts"
-import { acceptFirst, offer, protocol, type XorOptions } from "../support/xorExtension.ts"
+import { openXor } from "../support/xorExtension.ts"
 
 const rsv1 = 4
-
-// Of a server alone, so that the options of both roles do not have it.
-const acceptOffers: object = { perMessageCompressionAccept: acceptFirst }
-
-/** A channel that speaks `permessage-xor`. */
-const openXor = Effect.fnUntraced(function* (role: Role, options: CommonOptions = {}, xor: XorOptions = {}) {
-  const session = yield* open(
-    role,
-    { ...options, ...(role === "client" ? { perMessageCompressionOffers: [offer] } : acceptOffers) },
-    { protocol: protocol(xor), extensions: "permessage-xor" }
-  )
-  session.peer.allowRsv(rsv1)
-  return session
-})
 
 const flipped = (payload: string | Uint8Array): Uint8Array =>
   (typeof payload === "string" ? utf8(payload) : payload).map((byte) => byte ^ 0xff)

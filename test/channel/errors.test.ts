@@ -38,7 +38,12 @@ describe("WebSocketError", () => {
   })
 
   it("is made of each violation, with its status code and description", () => {
-    const tags = { 1002: "ProtocolViolation", 1007: "InvalidPayload", 1009: "MessageTooBig" } as const
+    const tags = {
+      1002: "ProtocolViolation",
+      1007: "InvalidPayload",
+      1008: "PolicyViolation",
+      1009: "MessageTooBig"
+    } as const
     for (const violation of Violation.all) {
       const code = Violation.statusCode(violation)
       const error = WebSocketError.fromViolation(violation)

@@ -16,6 +16,7 @@ import { InMemoryTransport, WebSocketTest } from "effect-websocket/testing"
 import { connecting, observed, open, settle } from "../support/apiSession.ts"
 import { layer, rawServer } from "../support/bothEnds.ts"
 import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
+import { flooded, grown } from "../support/limitProbes.ts"
 import { record } from "../support/nodeRecorder.ts"
 import { parseHead, RawPeer, responseHead } from "../support/RawPeer.ts"
 import { hex } from "../support/rawFrames.ts"
@@ -36,6 +37,7 @@ interface Row {
 
 const flag = "true or false"
 const size = "a whole number of bytes, 0 for no limit"
+const limit = "a whole number, 0 for no limit"
 const count = "a whole number from 1"
 const duration = 'a finite duration such as "5 seconds" or Duration.seconds(5), or 0 for no limit'
 const pingSize = "a whole number of bytes from 4 to 125"
@@ -47,6 +49,7 @@ const versions = "one of 10, 11, 12, 13, 14, 15, 16, 17, 18"
 const wrong: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   [flag]: [0, "true", null],
   [size]: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "1024", null],
+  [limit]: [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "1024", null],
   [count]: [0, -1, 1.5, "1", null],
   [duration]: [5, 1000, -1, "5", "soon", "-1 seconds", Duration.infinity, Duration.seconds(-1), null, true],
   [pingSize]: [0, 3, 126, 4.5, "4", null],
@@ -235,6 +238,27 @@ const table: Readonly<Record<keyof ClientOptions.ClientOptions, Row>> = {
       [undefined, closed],
       [5, closed],
       [4, ["close 1009", "fin"]]
+    ]
+  },
+  maxDecompressionRatio: {
+    default: 0,
+    allowed: limit,
+    observe: (options) => grown("client", options),
+    seen: [
+      [undefined, [1000, 1000]],
+      [200, [1000, 1000]],
+      [199, [1000, 1009]]
+    ]
+  },
+  maxControlFramesPerSecond: {
+    default: 0,
+    allowed: limit,
+    observe: (options) => flooded("client", options),
+    seen: [
+      [undefined, [1000, 1000]],
+      [4, [1000, 1000]],
+      [3, [1000, 1008]],
+      [2, [1008, 1008]]
     ]
   },
   autoFragmentSize: {
@@ -482,6 +506,8 @@ describe("ClientOptions", () => {
       failByDrop: false,
       maxFramePayloadSize: 16 * 1_048_576,
       maxMessagePayloadSize: 16 * 1_048_576,
+      maxDecompressionRatio: 200,
+      maxControlFramesPerSecond: 100,
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),
       serverConnectionDropTimeout: Duration.seconds(5),

@@ -25,7 +25,9 @@ describe("Violation", () => {
         CompressedDataCorrupt: 1007,
         TextTooLong: 1009,
         FrameTooBig: 1009,
-        MessageTooBig: 1009
+        MessageTooBig: 1009,
+        DecompressionRatioTooHigh: 1009,
+        TooManyControlFrames: 1008
       }
     )
   })

@@ -13,9 +13,12 @@ const mebibyte = 1024 * 1024
 const limit = 64 * 1024
 
 /** A server that speaks the compression, and its client. */
-const serve = Effect.fnUntraced(function* ({ accept, extension, offer }: Spoken) {
+const serve = Effect.fnUntraced(function* (
+  { accept, extension, offer }: Spoken,
+  limits: CommonOptions = { maxMessagePayloadSize: limit }
+) {
   const options: object = { perMessageCompressionAccept: accept }
-  const common: CommonOptions = { ...options, failByDrop: false, maxMessagePayloadSize: limit }
+  const common: CommonOptions = { ...options, failByDrop: false, ...limits }
   const session = yield* open("server", common, {
     protocol: protocolWith(extension),
     extensions: offer.extensionString
@@ -56,6 +59,20 @@ describe.each(compressions)("$name", (spoken) => {
         peer.send(peer.frame({ opcode: 2, payload: bomb.subarray(0, middle), rsv: 4, fin: false }))
         peer.send(peer.continuation(bomb.subarray(middle)))
         assert.match(yield* closeOf(session), /^close 1009 /)
+      })
+    )
+
+    it.effect("a limit on the ratio alone holds while it is decompressed", () =>
+      Effect.gen(function* () {
+        const bomb = yield* Effect.promise(() => compressed(spoken, new Uint8Array(16 * mebibyte)))
+        const ratio = Math.floor((16 * mebibyte) / bomb.length)
+        const honest = yield* serve(spoken, { maxDecompressionRatio: ratio + 1 })
+        honest.peer.send(honest.peer.frame({ opcode: 2, payload: bomb, rsv: 4 }))
+        assert.deepStrictEqual(yield* honest.channel.receive, new Uint8Array(16 * mebibyte))
+        const { channel, peer } = yield* serve(spoken, { maxDecompressionRatio: ratio })
+        peer.send(peer.frame({ opcode: 2, payload: bomb.slice(), rsv: 4 }))
+        const { reason } = yield* Effect.flip(channel.receive)
+        assert.deepInclude(reason, { _tag: "MessageTooBig", violation: "DecompressionRatioTooHigh" })
       })
     )
   })

@@ -10,6 +10,7 @@ import { ConnectionDeny, type Options, ServerOptions } from "effect-websocket"
 import { WebSocketTest } from "effect-websocket/testing"
 import { open, settle } from "../support/apiSession.ts"
 import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
+import { flooded, grown } from "../support/limitProbes.ts"
 import {
   answersTo,
   answerTo,
@@ -186,6 +187,27 @@ const table: Record<string, Row> = {
         { maxMessagePayloadSize: 4, failByDrop: false },
         [`${pong}${closeFrame(1009, "a message is larger than allowed")}`, "end"]
       ]
+    ]
+  },
+  maxDecompressionRatio: {
+    fallback: 0,
+    allowed: limit,
+    probe: (options) => grown("server", options),
+    seen: [
+      [{}, [1000, 1000]],
+      [{ maxDecompressionRatio: 200 }, [1000, 1000]],
+      [{ maxDecompressionRatio: 199 }, [1000, 1009]]
+    ]
+  },
+  maxControlFramesPerSecond: {
+    fallback: 0,
+    allowed: limit,
+    probe: (options) => flooded("server", options),
+    seen: [
+      [{}, [1000, 1000]],
+      [{ maxControlFramesPerSecond: 4 }, [1000, 1000]],
+      [{ maxControlFramesPerSecond: 3 }, [1000, 1008]],
+      [{ maxControlFramesPerSecond: 2 }, [1008, 1008]]
     ]
   },
   autoFragmentSize: {
@@ -681,6 +703,8 @@ describe("ServerOptions", () => {
       failByDrop: false,
       maxFramePayloadSize: 16 * MiB,
       maxMessagePayloadSize: 16 * MiB,
+      maxDecompressionRatio: 200,
+      maxControlFramesPerSecond: 100,
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),
       echoCloseCodeReason: true,

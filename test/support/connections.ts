@@ -76,7 +76,7 @@ export class TestConnection {
         outgoing,
         writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask }),
         compression: undefined,
-        decompression: settings.decompressor && new Decompression(settings.decompressor, assembler.limit)
+        decompression: settings.decompressor && new Decompression(settings.decompressor, assembler.limit, 0)
       },
       options,
       {

@@ -1,0 +1,40 @@
+/**
+ * How many pings, and pongs to no ping, a peer may send.
+ *
+ * A frame is only counted. The clock is looked at when all that was allowed has come.
+ */
+import type * as Clock from "effect/Clock"
+
+/** What a peer does not use adds up to so many seconds' worth: a network that stalls delivers it at once. */
+const mostSeconds = 10
+
+export class ControlRate {
+  readonly #perSecond: number
+  readonly #clock: Clock.Clock
+  // Frames that may come before the clock is looked at again, and when it was last.
+  #left: number
+  #lookedAt: bigint
+
+  /** `perSecond`: frames; 0 for no limit. */
+  constructor(perSecond: number, clock: Clock.Clock) {
+    this.#perSecond = perSecond
+    this.#clock = clock
+    this.#left = perSecond === 0 ? Number.POSITIVE_INFINITY : perSecond
+    this.#lookedAt = clock.monotonicTimeNanosUnsafe()
+  }
+
+  /** Counts a frame; `false`: it is one too many. */
+  allows(): boolean {
+    if (this.#left < 1) this.#earn()
+    if (this.#left < 1) return false
+    this.#left--
+    return true
+  }
+
+  #earn(): void {
+    const now = this.#clock.monotonicTimeNanosUnsafe()
+    const seconds = Number(now - this.#lookedAt) / 1e9
+    this.#left += this.#perSecond * Math.min(seconds, mostSeconds)
+    this.#lookedAt = now
+  }
+}
