@@ -5,9 +5,12 @@ import { PerMessageDeflate, ServerOptions, WebSocketServer } from "effect-websoc
 import { NodeWebSocketServer } from "effect-websocket/node"
 import { announce, hasMode, type Mode } from "./announce.ts"
 
+// All load comes from one address.
+const forOnePeer: ServerOptions.ServerOptionsInput = { ...ServerOptions.hardened, maxConnectionsPerPeer: 0 }
+
 const options: ServerOptions.ServerOptionsInput = hasMode("deflate")
-  ? { ...ServerOptions.hardened, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
-  : ServerOptions.hardened
+  ? { ...forOnePeer, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
+  : forOnePeer
 
 const announceAddress = (modes: ReadonlyArray<Mode>) =>
   Layer.effectDiscard(
@@ -17,7 +20,7 @@ const announceAddress = (modes: ReadonlyArray<Mode>) =>
     })
   )
 
-/** Serves with the preset for the public internet, and announces the port. */
+/** Serves with the preset for the public internet, but for the limit per peer, and announces the port. */
 export const launch = (
   served: Layer.Layer<never, never, WebSocketServer.WebSocketServer>,
   modes: ReadonlyArray<Mode>

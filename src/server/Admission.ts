@@ -7,6 +7,7 @@ import { defaultPort, parseAuthority } from "../handshake/Authority.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import * as Origin from "../handshake/Origin.ts"
 import type { HandshakeRequest } from "../handshake/Request.ts"
+import type { AcceptedTransport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
 /** Judges a valid request by `externalPort` (400), and its origin by `allowedOrigins` and `allowNullOrigin` (403). */
@@ -29,6 +30,30 @@ export const checkRequest = (
 const badRequest = (body: string) => Result.fail(ConnectionDeny.badRequest({ body }))
 
 const schemePort = (url: string): number => defaultPort(url.toLowerCase().startsWith("wss:"))
+
+/**
+ * Connections without a place, oldest first: their opening request has not come yet, or was refused.
+ *
+ * Where there are too many, the oldest is dropped. An honest client needs a place here for a round trip or two,
+ * so that to push it out one must connect as often as the limit within that time. Were the newest dropped, who
+ * connects that often in a whole `openHandshakeTimeout`, and is silent, would keep everybody out.
+ */
+export class Waiting {
+  readonly #waiting = new Set<AcceptedTransport>()
+
+  add(accepted: AcceptedTransport, { maxOpenHandshakes }: ServerOptions): void {
+    this.#waiting.add(accepted)
+    for (const oldest of this.#waiting) {
+      if (maxOpenHandshakes === 0 || this.#waiting.size <= maxOpenHandshakes) return
+      this.#waiting.delete(oldest)
+      oldest.abort()
+    }
+  }
+
+  delete(accepted: AcceptedTransport): void {
+    this.#waiting.delete(accepted)
+  }
+}
 
 /** The places of a server's connections. They are counted also while there is no limit, as options may change. */
 export class Places {

@@ -23,7 +23,7 @@ import {
 import { forwardedFor } from "../handshake/ForwardedFor.ts"
 import { type HttpHead, header, headSize } from "../handshake/HttpHead.ts"
 import type { AcceptedTransport, Transport } from "../transport/Transport.ts"
-import { checkRequest, type Places } from "./Admission.ts"
+import { checkRequest, type Places, type Waiting } from "./Admission.ts"
 import { answerTo, type Refusal, refuse, withServer } from "./Refusal.ts"
 import { judge, type ReadRequest, readRequest } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -37,6 +37,7 @@ export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepte
 export interface ServerHandshake<R> {
   readonly accepted: AcceptedTransport
   readonly options: ServerOptions
+  readonly waiting: Waiting
   readonly places: Places
   readonly onConnect: OnConnect<R>
 }
@@ -46,7 +47,7 @@ export interface ServerHandshake<R> {
  * sent, or `undefined` when the client was gone.
  */
 export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
-  const { accepted, options } = handshake
+  const { accepted, options, waiting } = handshake
   const startedAt = yield* Clock.monotonicTimeNanos
   const timeouts = yield* Timeouts
   const timeUp = Effect.andThen(
@@ -54,6 +55,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
     Effect.failSync((): Refusal => ConnectionDeny.requestTimeout())
   )
   const progress: Progress = { startedAt, transport: undefined, opened: undefined }
+  waiting.add(accepted, options)
   const opening = accepted.transport.pipe(
     Effect.tapError((error) => Effect.logDebug("a transport was not accepted", error)),
     Effect.mapError((): Refusal => "Gone"),
@@ -69,11 +71,12 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
       // The time was up when the 101 had just been sent.
       if (opened !== undefined) return Effect.succeed(opened)
       // While TLS is unfinished, nothing can be answered.
-      return transport === undefined
-        ? Effect.as(Effect.sync(accepted.abort), undefined)
-        : refuse(refusal, transport, options)
+      if (transport === undefined) return Effect.as(Effect.sync(accepted.abort), undefined)
+      if (refusal !== "Gone") waiting.add(accepted, options)
+      return refuse(refusal, transport, options)
     }),
-    Effect.onError(() => Effect.sync(accepted.abort))
+    Effect.onError(() => Effect.sync(accepted.abort)),
+    Effect.ensuring(Effect.sync(() => waiting.delete(accepted)))
   )
 })
 
@@ -88,7 +91,7 @@ interface Progress {
 }
 
 const open = Effect.fnUntraced(function* <R>(
-  { accepted, onConnect, options, places }: ServerHandshake<R>,
+  { accepted, onConnect, options, places, waiting }: ServerHandshake<R>,
   transport: Transport,
   progress: Progress
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
@@ -97,6 +100,7 @@ const open = Effect.fnUntraced(function* <R>(
   yield* Effect.fromResult(checkRequest(request, options))
   const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
   const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
+  waiting.delete(accepted)
   // Taken before the application is asked, so that nobody takes it in between.
   return yield* Effect.acquireUseRelease(
     Effect.suspend(() => Effect.fromResult(places.take(connectionRequest.peer, options))),

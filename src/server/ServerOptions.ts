@@ -100,7 +100,7 @@ export const ServerOptions = Schema.Struct({
   allowNullOrigin: Options.flag(false),
   /**
    * Most connections at a time, each from its opening request on; the next is answered 503. Who has sent none
-   * yet is not counted: `openHandshakeTimeout` bounds that. Default: 0, no limit.
+   * yet is not counted: `maxOpenHandshakes` and `openHandshakeTimeout` bound that. Default: 0, no limit.
    */
   maxConnections: Options.countLimit(0),
   /**
@@ -108,6 +108,12 @@ export const ServerOptions = Schema.Struct({
    * socket, are not limited. Default: 0, no limit.
    */
   maxConnectionsPerPeer: Options.countLimit(0),
+  /**
+   * Most connections at a time that `maxConnections` does not count: whose opening request has not come yet, in
+   * their TLS handshake for example, or was refused, and that have not gone. One more drops the oldest of them,
+   * without an answer. Default: 0, no limit.
+   */
+  maxOpenHandshakes: Options.countLimit(0),
   /**
    * Trusted proxies in front of the server, each of which appends to X-Forwarded-For: the n-th address from the
    * right is the request's `peer`. Default: 0, the header is ignored.
@@ -133,8 +139,19 @@ export interface ServerOptions extends Schema.Schema.Type<typeof ServerOptions> 
 /** The options of a server as an application gives them. */
 export type ServerOptionsInput = (typeof ServerOptions)["Encoded"]
 
-/** Fit for the public internet. Strangers are not told what the server runs on. */
-export const hardened: ServerOptionsInput = { ...Options.hardened, webStatus: false, server: "" }
+/**
+ * Fit for the public internet. Strangers are not told what the server runs on. Behind a reverse proxy all clients
+ * have its address, unless `trustXForwardedFor` is the number of proxies: set that, or raise
+ * `maxConnectionsPerPeer`.
+ */
+export const hardened: ServerOptionsInput = {
+  ...Options.hardened,
+  maxConnections: 16_384,
+  maxConnectionsPerPeer: 1024,
+  maxOpenHandshakes: 1024,
+  webStatus: false,
+  server: ""
+}
 
 /** Decodes options, naming the first wrong one. */
 export const decode: (input: ServerOptionsInput) => Result.Result<ServerOptions, Options.InvalidOptions> =

@@ -26,7 +26,7 @@ import {
   type Transport,
   TransportServer
 } from "../transport/Transport.ts"
-import { Places } from "./Admission.ts"
+import { Places, Waiting } from "./Admission.ts"
 import * as ServerHandshake from "./ServerHandshake.ts"
 import * as ServerOptions from "./ServerOptions.ts"
 
@@ -155,6 +155,7 @@ export const make = Effect.fnUntraced(function* (
   const transports = yield* TransportServer
   const services = yield* Protocol.services
   const fibers = new Map<Served, Fiber.Fiber<unknown>>()
+  const waiting = new Waiting()
   const places = new Places()
   let isDraining = false
 
@@ -171,6 +172,7 @@ export const make = Effect.fnUntraced(function* (
       const opening = ServerHandshake.perform<RC>({
         accepted,
         options: current,
+        waiting,
         places,
         onConnect: (request) => {
           served.isRequested = true

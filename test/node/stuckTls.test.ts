@@ -49,6 +49,21 @@ describe.skipIf(!hasOpenssl)("a client that is silent where TLS is spoken", () =
     })
   )
 
+  it.effect("is dropped when newer ones are more than maxOpenHandshakes", () =>
+    Effect.gen(function* () {
+      const layer = NodeWebSocketServer.layerTls(anyPort, valid, { maxOpenHandshakes: 2 })
+      const server = yield* serve(layer, { onOpen: echo })
+      const oldest = yield* rawTcp(portOf(server.address))
+      yield* isAccepted(server)
+      const newer = yield* rawTcp(portOf(server.address))
+      // Its own handshake is one more.
+      yield* isAccepted(server)
+      yield* oldest.gone
+      assert.isFalse(newer.closed)
+      assert.strictEqual(oldest.text, "")
+    })
+  )
+
   it.effect("is dropped when it ends its side", () =>
     Effect.gen(function* () {
       const server = yield* serve(NodeWebSocketServer.layerTls(anyPort, valid), { onOpen: echo })

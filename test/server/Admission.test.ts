@@ -132,6 +132,61 @@ describe("a place", () => {
   )
 })
 
+describe("a connection without a place", () => {
+  const here = ({ end }: RawPeer) => end === undefined
+
+  it.effect("is dropped when it is the oldest of more than maxOpenHandshakes", () =>
+    Effect.gen(function* () {
+      const decisions = yield* serveOne({ maxConnections: 3, maxOpenHandshakes: 2, closeHandshakeTimeout: 0 })
+      // Neither who waits for the application nor who is connected counts.
+      const opened = yield* ask
+      yield* Deferred.succeed(decisions[0]!, undefined)
+      assert.strictEqual(yield* status(opened), "101")
+      const asking = yield* ask
+      const silent = yield* rawClient
+      const slow = yield* rawClient
+      slow.send("GET / HT")
+      yield* settle
+      assert.deepStrictEqual([opened, asking, silent, slow].map(here), [true, true, true, true])
+      // A refused one does, until it has gone, and is the newest.
+      const refused = yield* ask
+      yield* Deferred.fail(decisions[2]!, ConnectionDeny.forbidden())
+      assert.strictEqual(yield* status(refused), "403")
+      assert.deepStrictEqual([opened, asking, silent, slow].map(here), [true, true, false, true])
+      refused.finish()
+      yield* settle
+      const next = yield* rawClient
+      yield* settle
+      assert.isTrue(here(slow))
+      const last = yield* rawClient
+      yield* settle
+      assert.deepStrictEqual([slow, next, last].map(here), [false, true, true])
+      last.send(requestHead())
+      yield* settle
+      yield* Deferred.succeed(decisions[3]!, undefined)
+      assert.strictEqual(yield* status(last), "101")
+      yield* Deferred.succeed(decisions[1]!, undefined)
+      assert.strictEqual(yield* status(asking), "101")
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("gives way also to a limit that is set while it waits", () =>
+    Effect.gen(function* () {
+      yield* serveOne({ maxOpenHandshakes: 0 })
+      const server = yield* WebSocketServer.WebSocketServer
+      const silent = yield* Effect.replicateEffect(
+        Effect.tap(rawClient, () => settle),
+        5
+      )
+      yield* server.options.set({ maxOpenHandshakes: 2 })
+      assert.deepStrictEqual(silent.map(here), Array(5).fill(true))
+      const newest = yield* rawClient
+      yield* settle
+      assert.deepStrictEqual([...silent, newest].map(here), [false, false, false, false, true, true])
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
 describe("options that change while a server runs", () => {
   it.effect("are those of the next connections; open ones keep theirs, and are counted", () =>
     Effect.gen(function* () {

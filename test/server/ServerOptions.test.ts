@@ -635,6 +635,22 @@ const table: Record<string, Row> = {
       [{ maxConnectionsPerPeer: 2 }, "404 101 101 429 429 429 101"]
     ]
   },
+  maxOpenHandshakes: {
+    fallback: 0,
+    allowed: limit,
+    // Which of five silent connections are still there after the last came.
+    probe: (options) =>
+      Effect.gen(function* () {
+        const { connect } = yield* serveRaw(options)
+        const peers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.tap(connect, () => settle))
+        return peers.map(({ end }) => end)
+      }),
+    seen: [
+      [{}, Array(5).fill(undefined)],
+      [{ maxOpenHandshakes: 5 }, Array(5).fill(undefined)],
+      [{ maxOpenHandshakes: 3 }, ["drop", "drop", undefined, undefined, undefined]]
+    ]
+  },
   trustXForwardedFor: {
     fallback: 0,
     allowed: "a number of proxies, 0 for none",
@@ -705,6 +721,9 @@ describe("ServerOptions", () => {
       maxMessagePayloadSize: 16 * MiB,
       maxDecompressionRatio: 200,
       maxControlFramesPerSecond: 100,
+      maxConnections: 16_384,
+      maxConnectionsPerPeer: 1024,
+      maxOpenHandshakes: 1024,
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),
       echoCloseCodeReason: true,
