@@ -173,6 +173,7 @@ export class Connection {
   transportClosed(): void {
     if (this.state === "Closed") return
     this.state = "Closed"
+    this.#codec.assembler.close()
     this.#codec.compression?.close()
     this.#codec.decompression?.close()
   }
@@ -290,6 +291,7 @@ export class Connection {
       this.#writeClose(Violation.statusCode(violation), Violation.description(violation))
     }
     this.state = "Failed"
+    this.#codec.assembler.close()
   }
 
   // ---- sending ------------------------------------------------------------

@@ -114,6 +114,11 @@ export class MessageAssembler {
     return this.#validator.write(bytes)
   }
 
+  /** Nothing more is accepted: what was collected is let go. */
+  close(): void {
+    this.#collected = undefined
+  }
+
   #startFrame(frame: FrameDecoder): Violation | undefined {
     if (frame.opcode === Opcode.Continuation) {
       if (!this.#open) return "ContinuationWithoutMessage"
