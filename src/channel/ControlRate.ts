@@ -8,10 +8,12 @@ import type * as Clock from "effect/Clock"
 /** What a peer does not use adds up to so many seconds' worth: a network that stalls delivers it at once. */
 const mostSeconds = 10
 
+const second = 1e9
+
 export class ControlRate {
   readonly #perSecond: number
   readonly #clock: Clock.Clock
-  // Frames that may come before the clock is looked at again, and when it was last.
+  // What may come before the clock is looked at again, a frame being a second's nanoseconds; and when it was last.
   #left: number
   #lookedAt: bigint
 
@@ -19,22 +21,22 @@ export class ControlRate {
   constructor(perSecond: number, clock: Clock.Clock) {
     this.#perSecond = perSecond
     this.#clock = clock
-    this.#left = perSecond === 0 ? Number.POSITIVE_INFINITY : perSecond
+    this.#left = perSecond === 0 ? Number.POSITIVE_INFINITY : perSecond * second
     this.#lookedAt = clock.monotonicTimeNanosUnsafe()
   }
 
   /** Counts a frame; `false`: it is one too many. */
   allows(): boolean {
-    if (this.#left < 1) this.#earn()
-    if (this.#left < 1) return false
-    this.#left--
+    if (this.#left < second) this.#earn()
+    if (this.#left < second) return false
+    this.#left -= second
     return true
   }
 
   #earn(): void {
     const now = this.#clock.monotonicTimeNanosUnsafe()
-    const seconds = Number(now - this.#lookedAt) / 1e9
-    this.#left += this.#perSecond * Math.min(seconds, mostSeconds)
+    const passed = Number(now - this.#lookedAt)
+    this.#left += this.#perSecond * Math.min(passed, mostSeconds * second)
     this.#lookedAt = now
   }
 }

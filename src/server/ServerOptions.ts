@@ -111,7 +111,7 @@ export const ServerOptions = Schema.Struct({
   /**
    * Most connections at a time that `maxConnections` does not count: whose opening request has not come yet, in
    * their TLS handshake for example, or was refused, and that have not gone. One more drops the oldest of them,
-   * without an answer. Default: 0, no limit.
+   * without an answer. An HTTP server's own limits hold until it hands a request over. Default: 0, no limit.
    */
   maxOpenHandshakes: Options.countLimit(0),
   /**

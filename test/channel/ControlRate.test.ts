@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as TestClock from "effect/testing/TestClock"
+import { ControlRate } from "../../src/channel/ControlRate.ts"
+import { int, pick } from "../support/arbitraries.ts"
+
+describe("ControlRate", () => {
+  it.effect.prop(
+    "lets through who never sends more than that within a second, and nobody more than that in the long run",
+    {
+      perSecond: int(1, 5),
+      gaps: Arbitrary.array(pick(0, 0, 1, 100, 333, 1000, 60_000), { maxLength: 60 })
+    },
+    ({ gaps, perSecond }) =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        const start = clock.currentTimeMillisUnsafe()
+        const honest = new ControlRate(perSecond, clock)
+        const greedy = new ControlRate(perSecond, clock)
+        const sentAt: Array<number> = []
+        let allowed = 0
+        for (const gap of gaps) {
+          const now = clock.currentTimeMillisUnsafe() - start
+          const earliest = (sentAt.at(-perSecond) ?? -1000) + 1000
+          const next = Math.max(now + gap, sentAt.length < perSecond ? 0 : earliest)
+          yield* TestClock.adjust(Duration.millis(next - now))
+          assert.isTrue(honest.allows())
+          sentAt.push(next)
+          for (let i = 0; i < 20; i++) if (greedy.allows()) allowed++
+          assert.isAtMost(allowed, perSecond * (1 + next / 1000))
+        }
+      }),
+    { arbitrary: { runs: 100 } }
+  )
+
+  it.effect("without a limit lets everything through", () =>
+    Effect.gen(function* () {
+      const rate = new ControlRate(0, yield* Clock.Clock)
+      for (let i = 0; i < 10_000; i++) assert.isTrue(rate.allows())
+    })
+  )
+})
