@@ -59,6 +59,9 @@ const negotiated = ({ ours }: Pair): ReadonlyArray<string> => {
   return [name, ...parameters.sort()]
 }
 
+// A megabyte of the same few bytes is compressed to less than a 200th.
+const anyRatio: CommonOptions = { maxDecompressionRatio: 0 }
+
 /** Opens a connection on which both ends have what they ask for. */
 const roles = [
   {
@@ -66,7 +69,7 @@ const roles = [
     open: Effect.fnUntraced(function* (extension: Extension, requests: Requests, options?: CommonOptions) {
       const { ours, peers } = requests
       const server = yield* ourServer(
-        { ...options, perMessageCompressionAccept: ourEnd[extension].accept(requests) },
+        { ...anyRatio, ...options, perMessageCompressionAccept: ourEnd[extension].accept(requests) },
         { peer: { compression: { extension, ...peers } } }
       )
       const pair = yield* server.open()
@@ -79,7 +82,7 @@ const roles = [
     open: Effect.fnUntraced(function* (extension: Extension, requests: Requests, options?: CommonOptions) {
       const { ours, peers } = requests
       const client = yield* ourClient(
-        { ...options, perMessageCompressionOffers: [ourEnd[extension].offer(requests)] },
+        { ...anyRatio, ...options, perMessageCompressionOffers: [ourEnd[extension].offer(requests)] },
         { peer: { compression: { extension, ...peers } } }
       )
       const pair = yield* client.open()
