@@ -41,6 +41,9 @@ export interface Alive {
 const timeSize = 8
 const sequenceSize = 4
 
+/** Until what can be read now was read and handed out: a transport may do that in the next turn of the event loop. */
+const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
+
 /** All times are nanoseconds of the monotonic clock. */
 export class Heartbeat {
   /** Of the last ping that was answered. */
@@ -111,7 +114,7 @@ export class Heartbeat {
   readonly run: Effect.Effect<void> = Effect.suspend(() => {
     const quiet = this.#step()
     if (quiet === undefined) return Effect.void
-    return Effect.andThen(quiet > 0n ? Effect.sleep(Duration.nanos(quiet)) : Effect.yieldNow, this.run)
+    return Effect.andThen(quiet > 0n ? Effect.sleep(Duration.nanos(quiet)) : aTurn, this.run)
   })
 
   /** Does what is due, and tells how long nothing else can be: 0, until what has come was read. */

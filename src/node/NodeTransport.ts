@@ -17,6 +17,7 @@ import type {
   Transport,
   TransportListener
 } from "../transport/Transport.ts"
+import * as Turn from "./Turn.ts"
 
 /** The transport on a connected socket, which must have been made with `allowHalfOpen`. */
 export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
@@ -39,7 +40,7 @@ interface Addresses {
   readonly remotePort: number | undefined
 }
 
-class NodeTransport implements Transport {
+class NodeTransport implements Transport, Turn.Participant {
   readonly channelType: ChannelType
   readonly tls: TlsFacts | undefined
 
@@ -47,6 +48,10 @@ class NodeTransport implements Transport {
   readonly #addresses: Addresses | undefined
   #listener: TransportListener | undefined
   #error: Error | undefined
+  // What was read and is not handed out yet.
+  #chunk: Uint8Array | undefined
+  // What is to be written at the end of the turn.
+  #answer: ReadonlyArray<Uint8Array> | undefined
   // Bytes were left behind by a write, and nobody was told yet that they are gone.
   #isBehind = false
   #isPaused = false
@@ -74,7 +79,10 @@ class NodeTransport implements Transport {
       this.#isEndUntold = true
       this.#tellEnd()
     })
-    socket.on("close", () => this.#listener?.onClose(this.#error))
+    socket.on("close", () => {
+      this.deliver()
+      this.#listener?.onClose(this.#error)
+    })
   }
 
   get peer(): NetAddress.SocketAddress | undefined {
@@ -104,9 +112,18 @@ class NodeTransport implements Transport {
 
   #read(): void {
     this.#socket.on("data", (chunk: Uint8Array) => {
+      this.deliver()
       // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
-      this.#listener?.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+      this.#chunk = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      Turn.delivers(this)
     })
+  }
+
+  deliver(): void {
+    const chunk = this.#chunk
+    if (chunk === undefined || this.#isPaused) return
+    this.#chunk = undefined
+    this.#listener?.onData(chunk)
   }
 
   pause(): void {
@@ -117,16 +134,31 @@ class NodeTransport implements Transport {
   resume(): void {
     this.#isPaused = false
     this.#socket.resume()
+    if (this.#chunk !== undefined) Turn.delivers(this)
     if (this.#isEndUntold) queueMicrotask(() => this.#tellEnd())
   }
 
   #tellEnd(): void {
+    this.deliver()
     if (!this.#isEndUntold || this.#isPaused || this.#listener === undefined) return
     this.#isEndUntold = false
     this.#listener.onEnd()
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): void {
+    if (this.#answer !== undefined) this.#answer = [...this.#answer, ...chunks]
+    else if (Turn.writesOut(this)) this.#answer = chunks
+    else this.#write(chunks)
+  }
+
+  writeOut(): void {
+    const answer = this.#answer
+    if (answer === undefined) return
+    this.#answer = undefined
+    this.#write(answer)
+  }
+
+  #write(chunks: ReadonlyArray<Uint8Array>): void {
     const socket = this.#socket
     if (!socket.writable) return
     if (chunks.length === 1) {
@@ -148,10 +180,13 @@ class NodeTransport implements Transport {
   }
 
   end(): void {
+    this.writeOut()
     this.#socket.end()
   }
 
   abort(): void {
+    this.#chunk = undefined
+    this.writeOut()
     this.#socket.destroy()
   }
 
