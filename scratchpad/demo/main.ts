@@ -3,16 +3,14 @@
  * one port, under Effect's own HTTP server.
  */
 import { createServer } from "node:http"
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import * as Cause from "effect/Cause"
+import { NodeHttpServer } from "@effect/platform-node"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HttpRouter from "effect/http/HttpRouter"
 import type { ServeError } from "effect/http/HttpServerError"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import { type Options, ServerOptions } from "effect-websocket"
-import { NodeWebSocketRoute } from "effect-websocket/node"
+import { NodeShutdown, NodeWebSocketRoute } from "effect-websocket/node"
 import { Endpoints } from "./endpoints.ts"
 
 const host = "127.0.0.1"
@@ -53,7 +51,4 @@ const fromPort = (port: number): Layer.Layer<never, ServeError | Options.Invalid
     )
   )
 
-NodeRuntime.runMain(Layer.launch(fromPort(firstPort)), {
-  // Ctrl-C is the way to end the demo, so it is a success.
-  teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
-})
+NodeShutdown.runMain(Layer.launch(fromPort(firstPort)))

@@ -88,6 +88,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   // Why the connection did not end cleanly, where that is known.
   #failure: WebSocketError | undefined
   #closedByMe = false
+  // To be sent at the end of a frame.
+  #pendingClose: { readonly code: number | undefined; readonly reason: string } | undefined
   #droppedByMe = false
   // The peer ended the transport before the closing handshake was through.
   #endedByPeer = false
@@ -335,11 +337,19 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** Starts the closing handshake, unless it has begun. */
   closeUnsafe(code: number | undefined, reason: string): void {
     if (this.#connection.state !== "Open") return
-    // Within a frame nothing can be said any more.
-    if (this.#connection.isInFrame) return this.abort()
     this.#closedByMe = true
+    if (this.#connection.isInFrame) {
+      // A Close would be taken for payload: it waits for the end of the frame.
+      this.#pendingClose ??= { code, reason }
+      this.#startTimer("closeHandshake")
+      return
+    }
     this.#connection.sendClose(code, reason)
     this.#afterTurn()
+  }
+
+  frameEnded(): void {
+    if (this.#pendingClose !== undefined) this.closeUnsafe(this.#pendingClose.code, this.#pendingClose.reason)
   }
 
   /** Drops the transport without a closing handshake. */
@@ -442,7 +452,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #timeUp(kind: "closeHandshake" | "transportEnd"): void {
     this.#timer = undefined
     if (kind === "closeHandshake") {
-      this.#fail(kind, new CloseTimeout({ message: "the peer did not answer the Close frame in time" }))
+      const message =
+        this.#connection.localClose === undefined
+          ? "a frame was not complete in time for the Close frame"
+          : "the peer did not answer the Close frame in time"
+      this.#fail(kind, new CloseTimeout({ message }))
     } else {
       this.#timeout = kind
       this.abort()

@@ -49,6 +49,10 @@ interface Engine {
   /** Why nothing more can be sent. */
   readonly error: WebSocketError
   closeUnsafe(code: number, reason: string): void
+  /** Drops the transport. */
+  abort(): void
+  /** A frame that was sent piece by piece is complete: what had to wait for that may go. */
+  frameEnded(): void
   /** An automatic ping is on its way. */
   pingSent(): void
 }
@@ -332,6 +336,7 @@ export class Sender {
           connection.continueFragment(bytes)
           this.#outbox.isFrameOpen = connection.isInFrame
           this.sendPending()
+          if (!connection.isInFrame) this.#engine.frameEnded()
           written()
         }
       )
@@ -341,7 +346,7 @@ export class Sender {
       // Nothing can follow half a frame.
       Effect.onError(() =>
         Effect.sync(() => {
-          if (missing > 0) this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
+          if (missing > 0) this.#breakOff()
         })
       )
     )
@@ -384,14 +389,18 @@ export class Sender {
         })
       )
     }
-    if (fragments.isStarted) {
-      // A message that was begun can only be ended by ending the connection.
-      this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
-    } else {
+    if (fragments.isStarted) this.#breakOff()
+    else {
       this.#outbox.isMessageOpen = false
       this.#outbox.flush()
     }
     return (isSuccess ? problem : undefined) ?? Effect.void
+  }
+
+  /** A message that was begun and is not completed ends the connection: without a word where a frame is half sent. */
+  #breakOff(): void {
+    if (!this.#connection.isInFrame) this.#engine.closeUnsafe(CloseCode.unexpectedCondition, "")
+    else if (this.#connection.state === "Open") this.#engine.abort()
   }
 }
 

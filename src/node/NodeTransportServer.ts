@@ -2,6 +2,7 @@
  * Accepting transports with `node:net` and `node:tls`.
  */
 
+import { constants } from "node:crypto"
 import * as Net from "node:net"
 import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
@@ -22,7 +23,10 @@ import { addressOf, fromSocket } from "./NodeTransport.ts"
 /** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
 export type ListenOptions = Net.ListenOptions
 
-/** TLS of a server: `key` and `cert` at least. */
+/**
+ * TLS of a server: `key` and `cert` at least. Clients may resume their sessions; up to TLS 1.2 none may
+ * renegotiate, as each time costs the server far more than the client.
+ */
 export type TlsOptions = Tls.TlsOptions
 
 /** Listens with TCP or on a Unix-domain socket until the scope closes. */
@@ -98,7 +102,8 @@ const listening = Effect.fnUntraced(function* (
  * that does not listen.
  */
 const tlsAcceptor = (tls: TlsOptions): ((socket: Net.Socket) => AcceptedTransport) => {
-  const server = Tls.createServer({ ...tls, pauseOnConnect: true })
+  const secureOptions = (tls.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION
+  const server = Tls.createServer({ ...tls, secureOptions, pauseOnConnect: true })
   const handshakes = new WeakMap<Net.Socket, (outcome: Effect.Effect<Transport, TransportError>) => void>()
   const settle = (secured: Tls.TLSSocket, outcome: Effect.Effect<Transport, TransportError>) =>
     // Node documents no way from a TLS socket to the socket under it.

@@ -1,6 +1,7 @@
 /**
  * The options of a server, with Autobahn's names and defaults.
  */
+import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Options from "../channel/Options.ts"
@@ -114,6 +115,11 @@ export const ServerOptions = Schema.Struct({
    * without an answer. An HTTP server's own limits hold until it hands a request over. Default: 0, no limit.
    */
   maxOpenHandshakes: Options.countLimit(0),
+  /**
+   * Time for connections and their handlers to end once the server is drained, which it is when its scope
+   * closes; what has not ended by then is dropped. 0: no limit. Default: 10 seconds.
+   */
+  drainTimeout: Options.timeLimit(Duration.seconds(10)),
   /**
    * Trusted proxies in front of the server, each of which appends to X-Forwarded-For: the n-th address from the
    * right is the request's `peer`. Default: 0, the header is ignored.

@@ -70,8 +70,8 @@ export class WebSocketServer extends Context.Service<
     /** The number of open connections. */
     readonly connections: Effect.Effect<number>
     /**
-     * Serves connections until the scope closes, which drains the server: it is
-     * served once. See {@link serve} for the layer.
+     * Serves connections until the scope closes, which drains the server within the option
+     * `drainTimeout`: it is served once. See {@link serve} for the layer.
      */
     readonly serve: <E = never, R = never, RC = never>(
       handlers: Handlers<E, R, RC>
@@ -91,7 +91,7 @@ export class WebSocketServer extends Context.Service<
     /**
      * Stops accepting, closes every connection with 1001, and waits for closing
      * handshakes and handlers. What has not ended within `limit` is dropped. Default:
-     * 10 seconds.
+     * the option `drainTimeout`.
      */
     readonly drain: (limit?: Duration.Input) => Effect.Effect<DrainResult>
   }
@@ -110,8 +110,6 @@ interface Served {
   /** Set once the connection is open. */
   core: ChannelCore | undefined
 }
-
-const defaultDrainLimit = Duration.seconds(10)
 
 // What stands on the fiber's stack while a handler runs is made here, where it keeps nothing else.
 
@@ -212,8 +210,10 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 
-  const drain = Effect.fnUntraced(function* (limit: Duration.Input = defaultDrainLimit) {
+  const drain = Effect.fnUntraced(function* (limit?: Duration.Input) {
     isDraining = true
+    const { drainTimeout } = yield* options.get
+    const configured = Duration.isZero(drainTimeout) ? Duration.infinity : drainTimeout
     yield* transports.stop
     const all: Array<Fiber.Fiber<unknown>> = []
     for (const [{ core, isRequested }, fiber] of fibers) {
@@ -222,7 +222,7 @@ export const make = Effect.fnUntraced(function* (
       else all.push(fiber)
       core?.closeUnsafe(CloseCode.goingAway, "")
     }
-    const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit)
+    const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit ?? configured)
     if (Option.isSome(ended)) return { finished: all.length, dropped: 0 }
     // Their transports are dropped now; what a handler does not let be interrupted is not waited for.
     const late = all.filter((fiber) => fiber.pollUnsafe() === undefined)

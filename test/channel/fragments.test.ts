@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import type { Payload, WebSocketChannel, WebSocketError } from "effect-websocket"
 import { open, type Role, roles, type Session, settle } from "../support/apiSession.ts"
 import { concat, hex, toHex, utf8 } from "../support/rawFrames.ts"
@@ -610,10 +611,59 @@ describe.each(roles)("half a frame of a %s", (role) => {
     })
   )
 
+  it.effect("close() waits for the end of the frame", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      const gate = yield* Deferred.make<void>()
+      const sending = yield* channel
+        .sendFragmented(binary, (writer) => writer.sendFrame(3, gated(hex("01"), gate, hex("0203"))))
+        .pipe(Effect.flip, Effect.forkChild)
+      yield* settle
+      const waiting = yield* Effect.forkChild(Effect.flip(channel.send("waiting")))
+      const closing = yield* Effect.forkChild(channel.close(4000, "enough"))
+      yield* Effect.forkChild(channel.close(1000, "twice"))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      assert.strictEqual(yield* peer.read, "binary... 010203")
+      assert.strictEqual(yield* peer.read, 'close 4000 "enough"')
+      const { reason } = yield* Fiber.join(waiting)
+      assert.deepInclude(reason, { _tag: "ConnectionClosed", code: 4000 })
+      assert.deepInclude((yield* Fiber.join(sending)).reason, { _tag: "ConnectionClosed", code: 4000 })
+      peer.send(peer.close(4000))
+      yield* settle
+      peer.finish()
+      assert.deepStrictEqual(yield* Fiber.join(closing), { wasClean: true, code: 4000, reason: "" })
+      assert.isTrue((yield* channel.closeFacts).closedByMe)
+    })
+  )
+
+  it.effect("close() waits no longer than closeHandshakeTimeout: then it drops the transport", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role, { closeHandshakeTimeout: "3 seconds" })
+      const sending = yield* channel
+        .sendFragmented(binary, (writer) =>
+          writer.sendFrame(3, Stream.concat(Stream.make(hex("01")), Stream.never))
+        )
+        .pipe(Effect.forkChild)
+      yield* settle
+      const closing = yield* Effect.forkChild(channel.close(1000))
+      yield* TestClock.adjust("2999 millis")
+      assert.isUndefined(peer.end)
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(yield* Fiber.join(closing), { wasClean: false, code: 1006, reason: "" })
+      assert.deepInclude(yield* channel.closeFacts, {
+        localClose: undefined,
+        droppedByMe: true,
+        timeout: "closeHandshake",
+        wasNotCleanReason: "a frame was not complete in time for the Close frame"
+      })
+      yield* Fiber.interrupt(sending)
+    })
+  )
+
   const closings: ReadonlyArray<
     readonly [what: string, close: (session: Session) => Effect.Effect<unknown>, code: number]
   > = [
-    ["close()", ({ channel }) => Effect.forkChild(channel.close(1000)), 1006],
     ["the peer's Close", ({ peer }) => Effect.sync(() => peer.send(peer.close(4000))), 4000],
     ["a violation", ({ peer }) => Effect.sync(() => peer.send(peer.text(hex("ff")))), 1006]
   ]

@@ -6,9 +6,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { ConnectionDeny, type Options, ServerOptions } from "effect-websocket"
+import { ConnectionDeny, type Options, ServerOptions, WebSocketServer } from "effect-websocket"
 import { WebSocketTest } from "effect-websocket/testing"
 import { open, settle } from "../support/apiSession.ts"
+import { layer, openRawClient, untilClosed } from "../support/bothEnds.ts"
 import { heartbeats, pongs, texts } from "../support/heartbeat.ts"
 import { flooded, grown } from "../support/limitProbes.ts"
 import {
@@ -261,6 +262,26 @@ const table: Record<string, Row> = {
       [{}, 1],
       [{ closeHandshakeTimeout: Duration.seconds(3) }, 3],
       [{ closeHandshakeTimeout: 0 }, undefined]
+    ]
+  },
+  drainTimeout: {
+    fallback: Duration.seconds(10),
+    allowed: duration,
+    probe: secondsToEnd((options) =>
+      Effect.flatMap(Layer.build(layer({ server: { closeHandshakeTimeout: 0, ...options } })), (context) =>
+        Effect.gen(function* () {
+          const server = yield* WebSocketServer.WebSocketServer
+          yield* server.serve({ onOpen: untilClosed })
+          const peer = yield* openRawClient
+          yield* Effect.forkChild(server.drain())
+          return peer
+        }).pipe(Effect.provideContext(context))
+      )
+    ),
+    seen: [
+      [{}, 10],
+      [{ drainTimeout: "3 seconds" }, 3],
+      [{ drainTimeout: 0 }, undefined]
     ]
   },
   perMessageCompressionAccept: {

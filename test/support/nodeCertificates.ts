@@ -20,6 +20,8 @@ export interface Certificates {
   /** For another host. */
   readonly otherHost: Certificate
   readonly selfSigned: Certificate
+  /** As `valid`, until yesterday. */
+  readonly expired: Certificate
 }
 
 export const hasOpenssl = isThere("openssl", spawnSync("openssl", ["version"]).status === 0, "openssl")
