@@ -130,33 +130,6 @@ describe.skipIf(!hasOpenssl)("TLS", () => {
       })
   )
 
-  it.effect.each([
-    {
-      name: "a certificate for another host",
-      tls: otherHost,
-      client: { ca },
-      code: "ERR_TLS_CERT_ALTNAME_INVALID"
-    },
-    {
-      name: "a self-signed certificate",
-      tls: selfSigned,
-      client: { ca },
-      code: "DEPTH_ZERO_SELF_SIGNED_CERT"
-    },
-    { name: "an authority nobody knows", tls: valid, client: {}, code: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" }
-  ])("$name is refused, and the server goes on", ({ client, code, tls }) =>
-    Effect.gen(function* () {
-      const server = yield* echoing(tls)
-      const url = urlOf(server, host)
-      const error = yield* Effect.flip((yield* makeClient({}, client)).connect(url))
-      assert.deepStrictEqual([error._tag, error.url], ["HandshakeError", url])
-      const { reason } = error
-      assert.strictEqual(reason._tag, "ConnectFailure")
-      if (reason._tag === "ConnectFailure") assert.propertyVal(reason.cause, "code", code)
-      if (tls === valid) yield* goesOn(server)
-    })
-  )
-
   it.effect("a server without a usable certificate is a TransportError", () =>
     Effect.gen(function* () {
       const layer = NodeWebSocketServer.layerTls(anyPort, { key: "none", cert: "none" })
