@@ -54,7 +54,7 @@ describe("SIGTERM to a server", () => {
           })
         )
 
-        yield* Effect.promise(() => server.program.find(new RegExp(`(full burst[^]*){${crowd.burst}}`)))
+        yield* Effect.promise(() => server.program.find(new RegExp(`(full burst.*){${crowd.burst}}`, "s")))
         server.program.signal("SIGTERM")
         yield* Deferred.succeed(signalled, undefined)
 
