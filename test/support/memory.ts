@@ -15,6 +15,13 @@ export const collectGarbage = (): void => {
   collect()
 }
 
+/** Bytes of everything that is still reachable. */
+export const heapBytes = (): number => {
+  collectGarbage()
+  const { external, heapUsed } = process.memoryUsage()
+  return heapUsed + external
+}
+
 /** Bytes of all array buffers that are still reachable. */
 export const arrayBufferBytes = (): number => {
   collectGarbage()
