@@ -24,7 +24,8 @@ const fail = (what: string): void => {
 const pick = <A>(all: ReadonlyArray<A>): Effect.Effect<A> =>
   Effect.map(Random.nextIntBetween(0, all.length - 1), (index) => all[index]!)
 
-const bytes = new TextEncoder().encode("grüße, 世界 😀 and more of the same. ".repeat(8_000))
+const lines = Array.from({ length: 8_000 }, (_, index) => `grüße, 世界 😀 for the ${index}th time. `)
+const bytes = new TextEncoder().encode(lines.join(""))
 
 const decoder = new TextDecoder()
 
