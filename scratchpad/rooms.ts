@@ -3,7 +3,7 @@ import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Stream } from "effect"
 import { HttpRouter } from "effect/http"
 import { ServerOptions, WebSocketChannel } from "effect-websocket"
-import { NodeWebSocketRoute } from "effect-websocket/node"
+import { NodeWebSocketRoute } from "effect-websocket/node/route"
 
 const rooms = new Map<string, Set<WebSocketChannel.Channel>>()
 

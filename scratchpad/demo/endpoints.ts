@@ -9,7 +9,7 @@ import * as NetAddress from "effect/net/NetAddress"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import { PreparedMessage, type WebSocketChannel } from "effect-websocket"
-import { NodeWebSocketRoute } from "effect-websocket/node"
+import { NodeWebSocketRoute } from "effect-websocket/node/route"
 
 type Channel = WebSocketChannel.Channel
 

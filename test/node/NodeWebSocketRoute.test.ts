@@ -13,7 +13,8 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { ConnectionDeny, type Transport, WebSocketServer } from "effect-websocket"
-import { NodeWebSocketRoute, NodeWebSocketServer } from "effect-websocket/node"
+import { NodeWebSocketServer } from "effect-websocket/node"
+import { NodeWebSocketRoute } from "effect-websocket/node/route"
 import { WebSocket } from "ws"
 import {
   anyPort,

@@ -12,7 +12,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import type { WebSocketError as Errors, WebSocketServer } from "effect-websocket"
-import { NodeWebSocketRoute } from "effect-websocket/node"
+import { NodeWebSocketRoute } from "effect-websocket/node/route"
 import {
   anyPort,
   echo,

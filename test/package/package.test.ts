@@ -73,7 +73,7 @@ describe("the packed package", () => {
       "package.json",
       "src"
     ])
-    for (const entry of ["index", "node/index", "node/bzip2", "node/snappy", "testing/index"]) {
+    for (const entry of ["index", "node/index", "node/bzip2", "node/route", "node/snappy", "testing/index"]) {
       for (const suffix of [".js", ".js.map", ".d.ts"]) assert.include(files, `dist/${entry}${suffix}`)
     }
   })

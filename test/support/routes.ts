@@ -10,7 +10,7 @@ import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { type ServerOptions, WebSocketServer } from "effect-websocket"
-import { NodeWebSocketRoute } from "effect-websocket/node"
+import { NodeWebSocketRoute } from "effect-websocket/node/route"
 import { anyPort, echo, portOf } from "./node.ts"
 
 /** Routes that need nothing but what `NodeWebSocketRoute.layer` provides. */
