@@ -15,7 +15,6 @@
  *   suspending senders, pongs by keeping only the latest (RFC 6455 5.5.3).
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -35,6 +34,7 @@ import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { ControlQueues } from "./ControlQueues.ts"
 import { ControlRate } from "./ControlRate.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
+import type { Heartbeats } from "./Heartbeats.ts"
 import { type Batch, Inbox, type Received } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
@@ -73,10 +73,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #options: ChannelCoreOptions
   readonly #handshake: HandshakeStatistics
   readonly #transportEndTimeout: Duration.Duration
+  readonly #heartbeats: Heartbeats
   readonly #context: Context.Context<Timeouts>
   readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
-  readonly #controlRate: ControlRate
+  // Made when the first frame is counted.
+  #controlRate: ControlRate | undefined
 
   #isPaused = false
   // Chunks that came in spite of the pause.
@@ -95,7 +97,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #endedByPeer = false
   #timeout: CloseFacts["timeout"]
   #heartbeat: Heartbeat | undefined
-  #heartbeatFiber: Fiber.Fiber<void> | undefined
 
   constructor(options: {
     readonly role: "client" | "server"
@@ -104,6 +105,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     readonly codec: Codec
     readonly options: ChannelCoreOptions
     readonly handshake: HandshakeStatistics
+    readonly heartbeats: Heartbeats
     readonly context: Context.Context<Timeouts>
   }) {
     this.#role = options.role
@@ -111,13 +113,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#options = options.options
     this.#handshake = options.handshake
     this.#transportEndTimeout = options.transportEndTimeout
+    this.#heartbeats = options.heartbeats
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
-    this.#controlRate = new ControlRate(
-      options.options.maxControlFramesPerSecond,
-      Context.get(options.context, Clock.Clock)
-    )
     this.sender = new Sender(this.#connection, this.#outbox, this)
   }
 
@@ -127,8 +126,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     if (rest.length > 0) this.onData(rest)
     if (!this.#isPaused) this.transport.resume()
     if (Duration.isZero(this.#options.autoPingInterval)) return
-    this.#heartbeat = new Heartbeat(this, this.#options, Context.get(this.#context, Clock.Clock))
-    this.#heartbeatFiber = Effect.runForkWith(this.#context)(this.#heartbeat.run)
+    this.#heartbeat = new Heartbeat(this, this.#options, this.#heartbeats.clock)
+    this.#heartbeats.start(this.#heartbeat)
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
@@ -233,7 +232,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   onClose(cause: unknown): void {
     this.#timer?.interruptUnsafe()
-    this.#heartbeatFiber?.interruptUnsafe()
+    if (this.#heartbeat !== undefined) this.#heartbeats.stop(this.#heartbeat)
     this.#isEnding = true
     if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
       this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
@@ -253,15 +252,20 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
-    if (!this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
+    if (!this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
     if (!this.controls.isHandlingPings) this.sender.answerPing(payload)
     this.controls.onPing(payload)
   }
 
   onPong(payload: Uint8Array, isAsked: boolean): void {
-    if (!isAsked && !this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
+    if (!isAsked && !this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
     this.#heartbeat?.onPong(payload)
     this.controls.onPong(payload)
+  }
+
+  #allowsControl(): boolean {
+    this.#controlRate ??= new ControlRate(this.#options.maxControlFramesPerSecond, this.#heartbeats.clock)
+    return this.#controlRate.allows()
   }
 
   onClosing(): void {

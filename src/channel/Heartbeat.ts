@@ -2,12 +2,10 @@
  * Automatic pings: they keep a connection alive, tell when its peer is gone, and
  * measure the round trip (Autobahn's `autoPing` options).
  *
- * A chunk or a pong only notes the time. The heartbeat's fiber sleeps until
- * something may be due, and looks then.
+ * A chunk or a pong only notes the time. What is due is looked at when it may be.
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
 import { viewOf } from "../bytes/Masking.ts"
 
 export interface HeartbeatOptions {
@@ -41,19 +39,18 @@ export interface Alive {
 const timeSize = 8
 const sequenceSize = 4
 
-/** Until what can be read now was read and handed out: a transport may do that in the next turn of the event loop. */
-const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
-
 /** All times are nanoseconds of the monotonic clock. */
 export class Heartbeat {
   /** Of the last ping that was answered. */
   roundTripTime: Duration.Duration | undefined
+  /** When something may be to be done. */
+  dueAt: bigint
+  /** Where it stands among the heartbeats that are under way; below 0: it does not. */
+  index = -1
 
   readonly #alive: Alive
   readonly #clock: Clock.Clock
   readonly #options: HeartbeatOptions
-  readonly #interval: bigint
-  readonly #timeout: bigint
   // The last sign of life.
   #lifeAt: bigint
   // The last ping, when it was due or went, and its payload until its pong comes.
@@ -71,10 +68,9 @@ export class Heartbeat {
     this.#alive = alive
     this.#clock = clock
     this.#options = options
-    this.#interval = Duration.toNanosUnsafe(options.autoPingInterval)
-    this.#timeout = Duration.toNanosUnsafe(options.autoPingTimeout)
     this.#lifeAt = this.#now
     this.#pingAt = this.#lifeAt
+    this.dueAt = this.#lifeAt + this.#interval
   }
 
   /** Something came. */
@@ -110,24 +106,35 @@ export class Heartbeat {
     return this.#clock.monotonicTimeNanosUnsafe()
   }
 
-  /** Pings until the connection closes. */
-  readonly run: Effect.Effect<void> = Effect.suspend(() => {
-    const quiet = this.#step()
-    if (quiet === undefined) return Effect.void
-    return Effect.andThen(quiet > 0n ? Effect.sleep(Duration.nanos(quiet)) : aTurn, this.run)
-  })
+  get #interval(): bigint {
+    return Duration.toNanosUnsafe(this.#options.autoPingInterval)
+  }
+
+  get #timeout(): bigint {
+    return Duration.toNanosUnsafe(this.#options.autoPingTimeout)
+  }
+
+  /** Does what is to be done at `dueAt`, and tells whether there is more to come. */
+  beat(): boolean {
+    const now = this.#now
+    const quiet = this.#step(now)
+    if (quiet === undefined) return false
+    this.dueAt = now + quiet
+    return true
+  }
 
   /** Does what is due, and tells how long nothing else can be: 0, until what has come was read. */
-  #step(): bigint | undefined {
+  #step(now: bigint): bigint | undefined {
     if (this.#alive.isClosing) return undefined
-    const now = this.#now
+    const interval = this.#interval
+    const timeout = this.#timeout
     const wasOverdue = this.#isOverdue
     this.#isOverdue = false
     if (this.#alive.isHeld || this.#isSlow) this.onResume()
-    if (this.#waitingSince !== undefined && this.#timeout > 0n) {
-      const left = this.#waitingSince + this.#timeout - now
+    if (this.#waitingSince !== undefined && timeout > 0n) {
+      const left = this.#waitingSince + timeout - now
       // A pong may come at any time, and the next ping an interval after it.
-      if (left > 0n) return min(left, this.#interval)
+      if (left > 0n) return min(left, interval)
       // Where the process stood still, the pong may have come and not be read yet.
       if (!wasOverdue) {
         this.#isOverdue = true
@@ -136,10 +143,10 @@ export class Heartbeat {
       this.#alive.pingTimeUp()
       return undefined
     }
-    const left = max(this.#lifeAt, this.#pingAt) + this.#interval - now
+    const left = max(this.#lifeAt, this.#pingAt) + interval - now
     if (left > 0n) return left
     this.#ping(now)
-    return this.#timeout > 0n ? min(this.#timeout, this.#interval) : this.#interval
+    return timeout > 0n ? min(timeout, interval) : interval
   }
 
   /** The peer takes what is sent, if slowly: what is before the ping, or its pong, may take longer than its time. */

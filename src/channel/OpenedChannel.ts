@@ -10,6 +10,7 @@ import type { NegotiatedExtensions } from "./Compression.ts"
 import { ConnectionObserver } from "./ConnectionMetrics.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { Framing, type FramingOptions } from "./Framing.ts"
+import type { Heartbeats } from "./Heartbeats.ts"
 import type { CommonOptions } from "./Options.ts"
 import type { HandshakeStatistics } from "./Statistics.ts"
 import type { Timeouts } from "./Timeouts.ts"
@@ -33,6 +34,8 @@ export interface Agreement
   readonly transportEndTimeout: Duration.Duration
   readonly negotiated: NegotiatedExtensions
   readonly handshake: HandshakeStatistics
+  /** Those of the server or client. */
+  readonly heartbeats: Heartbeats
   /** What is still to be sent of the handshake: a server's 101. */
   readonly answer: Uint8Array | undefined
   /** Bytes that came after the peer's head. */
@@ -63,6 +66,7 @@ export const start = Effect.fnUntraced(function* (
     }),
     options,
     handshake: agreement.handshake,
+    heartbeats: agreement.heartbeats,
     context
   })
   const { extensions } = negotiated

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
+import type { Heartbeats } from "../channel/Heartbeats.ts"
 import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
@@ -65,8 +66,11 @@ export interface ClientOpened extends OpenedChannel.OpenedChannel {
 export const perform = Effect.fnUntraced(function* (
   transport: Transport,
   request: ClientRequest,
-  options: ClientOptions,
-  startedAt: bigint
+  {
+    heartbeats,
+    options,
+    startedAt
+  }: { readonly options: ClientOptions; readonly heartbeats: Heartbeats; readonly startedAt: bigint }
 ): Effect.fn.Return<ClientOpened, HandshakeErrorReason, Protocol> {
   const { head, rest } = yield* exchange(transport, request.bytes, (status) => status === 101, options).pipe(
     Effect.mapError(reasonOf)
@@ -93,6 +97,7 @@ export const perform = Effect.fnUntraced(function* (
     role: "client",
     transport,
     options,
+    heartbeats,
     transportEndTimeout: options.serverConnectionDropTimeout,
     negotiated: negotiated.success,
     masking: options.acceptMaskedServerFrames ? "either" : "forbidden",

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
+import * as Heartbeats from "../channel/Heartbeats.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
@@ -77,6 +78,7 @@ export const make = Effect.fnUntraced(function* (
   const transports = yield* TransportClient
   const services = yield* Protocol.services
   const timeouts = Context.get(services, Timeouts)
+  const heartbeats = yield* Heartbeats.make
 
   const open = Effect.fnUntraced(function* <E, R>(
     url: string,
@@ -107,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
       const request = instead
         ? yield* ClientHandshake.makeRequest(Session.replaced(parameters, instead), options)
         : asked
-      return yield* ClientHandshake.perform(transport, request, options, startedAt)
+      return yield* ClientHandshake.perform(transport, request, { options, heartbeats, startedAt })
     })
     const opened = yield* Effect.onError(performed, () => Effect.sync(() => transport.abort()))
     const { core, response } = opened

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
+import type { Heartbeats } from "../channel/Heartbeats.ts"
 import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
@@ -39,6 +40,7 @@ export interface ServerHandshake<R> {
   readonly options: ServerOptions
   readonly waiting: Waiting
   readonly places: Places
+  readonly heartbeats: Heartbeats
   readonly onConnect: OnConnect<R>
 }
 
@@ -91,7 +93,7 @@ interface Progress {
 }
 
 const open = Effect.fnUntraced(function* <R>(
-  { accepted, onConnect, options, places, waiting }: ServerHandshake<R>,
+  { accepted, heartbeats, onConnect, options, places, waiting }: ServerHandshake<R>,
   transport: Transport,
   progress: Progress
 ): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
@@ -110,6 +112,7 @@ const open = Effect.fnUntraced(function* <R>(
           received,
           transport,
           options,
+          heartbeats,
           connectionRequest,
           acceptance,
           startedAt: progress.startedAt
@@ -156,6 +159,7 @@ const applicationDefect = (
 const accept = Effect.fnUntraced(function* ({
   acceptance,
   connectionRequest,
+  heartbeats,
   options,
   received,
   startedAt,
@@ -163,6 +167,7 @@ const accept = Effect.fnUntraced(function* ({
 }: {
   readonly transport: Transport
   readonly options: ServerOptions
+  readonly heartbeats: Heartbeats
   readonly received: ReadRequest
   readonly connectionRequest: ConnectionRequest
   readonly acceptance: ConnectionAccept
@@ -193,6 +198,7 @@ const accept = Effect.fnUntraced(function* ({
     role: "server",
     transport,
     options,
+    heartbeats,
     transportEndTimeout: options.closeHandshakeTimeout,
     negotiated,
     masking: options.requireMaskedClientFrames ? "required" : "either",

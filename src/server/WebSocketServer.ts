@@ -11,6 +11,7 @@ import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { ChannelCore } from "../channel/ChannelCore.ts"
+import * as Heartbeats from "../channel/Heartbeats.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
@@ -155,6 +156,7 @@ export const make = Effect.fnUntraced(function* (
   const fibers = new Map<Served, Fiber.Fiber<unknown>>()
   const waiting = new Waiting()
   const places = new Places()
+  const heartbeats = yield* Heartbeats.make
   let isDraining = false
 
   const refuseIfDraining = Effect.suspend(() =>
@@ -172,6 +174,7 @@ export const make = Effect.fnUntraced(function* (
         options: current,
         waiting,
         places,
+        heartbeats,
         onConnect: (request) => {
           served.isRequested = true
           return refuseIfDraining.pipe(
