@@ -61,6 +61,8 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
 export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
+  /** What the application has not read yet. */
+  readonly inbox = new Inbox(() => this.#resumeReading())
   /** What the application sends. */
   readonly sender: Sender
   /** The pings and pongs it has received. */
@@ -75,7 +77,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #transportEndTimeout: Duration.Duration
   readonly #heartbeats: Heartbeats
   readonly #context: Context.Context<Timeouts>
-  readonly #inbox = new Inbox(() => this.#resumeReading())
   readonly #outbox: Outbox
   // Made when the first frame is counted.
   #controlRate: ControlRate | undefined
@@ -203,13 +204,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   get #mustPause(): boolean {
-    return this.#isBusy || this.#inbox.size >= this.#options.maxReceiveBufferSize
+    return this.#isBusy || this.inbox.size >= this.#options.maxReceiveBufferSize
   }
 
   #takeTurn(receive: () => void): void {
     this.#outbox.isInTurn = true
     receive()
-    this.#inbox.deliver()
+    this.inbox.deliver()
     this.#outbox.isInTurn = false
     this.#afterTurn()
   }
@@ -248,7 +249,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   // ---- connection events --------------------------------------------------
 
   onMessage(message: ReceivedMessage | MessagePiece): void {
-    this.#inbox.push(message)
+    this.inbox.push(message)
   }
 
   onPing(payload: Uint8Array): void {
@@ -269,26 +270,26 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onClosing(): void {
-    this.#inbox.deliver()
+    this.inbox.deliver()
   }
 
   // ---- receiving ----------------------------------------------------------
 
   /** The next batch of messages; done after a clean close. */
   get pull(): Effect.Effect<Batch, WebSocketError | Cause.Done> {
-    return this.#inbox.pull
+    return this.inbox.pull
   }
 
   /** The next message alone. */
   get receive(): Effect.Effect<ReceivedMessage, WebSocketError | Cause.Done> {
-    return this.#inbox.receive
+    return this.inbox.receive
   }
 
   /** Hands the next batch of pieces to `keep`, messages from before they were asked for among them. */
   takePieces(
     keep: (pieces: ReadonlyArray<Received>) => void
   ): Effect.Effect<void, WebSocketError | Cause.Done> {
-    return this.#inbox.takePieces(keep)
+    return this.inbox.takePieces(keep)
   }
 
   /** Whether messages wait as the application gets them: strings and bytes. */
@@ -304,7 +305,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   /** From now on messages come in pieces, and only so. */
   readInPieces(): void {
     this.#connection.inPieces = true
-    this.#inbox.readInPieces()
+    this.inbox.readInPieces()
   }
 
   #pauseReading(): void {
@@ -471,7 +472,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   #settle(): void {
     this.#outbox.fail(() => this.error)
     this.controls.end()
-    this.#inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
+    this.inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
   }
 
   /** Why nothing more can be sent or received. */

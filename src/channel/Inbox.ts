@@ -17,7 +17,7 @@ export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 
 /** Someone who waits for messages: takes what it wants, or is told of the end. */
-type Reader = (end: End | undefined) => void
+export type Reader = (end: End | undefined) => void
 
 type Take<A> = Effect.Effect<A, WebSocketError | Cause.Done>
 
@@ -72,32 +72,52 @@ export class Inbox {
     return this.#read("InPieces", () => keep(this.#takeAll()))
   }
 
+  /** All that waits. */
+  take(): ReadonlyArray<Received> {
+    return this.#taking(() => this.#takeAll())
+  }
+
+  /** What someone who reads whole messages gets in place of them, or of waiting for them. */
+  get ending(): End | undefined {
+    if (this.#isInPieces) return inPieces
+    return this.isEmpty ? this.#end : undefined
+  }
+
+  /** Has `reader` called, once, when there is a message or the end. There is neither now. */
+  wait(reader: Reader): void {
+    this.#readers.push(reader)
+  }
+
+  /** The reader waits no more. */
+  leave(reader: Reader): void {
+    this.#readers = this.#readers.filter((other) => other !== reader)
+  }
+
   #takeAll(): ReadonlyArray<Received> {
     const all = this.#messages
     this.#messages = []
     return all
   }
 
+  #taking<A>(take: () => A): A {
+    const taken = take()
+    if (this.isEmpty) {
+      this.size = 0
+      this.#counted = undefined
+      this.#onEmpty()
+    }
+    return taken
+  }
+
   // What there is is looked for in the callback: a fiber may yield before that, and would wait for what has come.
   #read<A>(how: "Whole" | "InPieces", take: () => A): Take<A> {
-    const taking = (): A => {
-      const taken = take()
-      if (this.isEmpty) {
-        this.size = 0
-        this.#counted = undefined
-        this.#onEmpty()
-      }
-      return taken
-    }
     return Effect.callback((resume) => {
       if (how === "Whole" && this.#isInPieces) return resume(inPieces)
-      if (!this.isEmpty) return resume(Effect.succeed(taking()))
+      if (!this.isEmpty) return resume(Effect.succeed(this.#taking(take)))
       if (this.#end !== undefined) return resume(this.#end)
-      const reader: Reader = (end) => resume(end ?? Effect.succeed(taking()))
-      this.#readers.push(reader)
-      return Effect.sync(() => {
-        this.#readers = this.#readers.filter((other) => other !== reader)
-      })
+      const reader: Reader = (end) => resume(end ?? Effect.succeed(this.#taking(take)))
+      this.wait(reader)
+      return Effect.sync(() => this.leave(reader))
     })
   }
 

@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
@@ -30,6 +29,7 @@ import * as StreamedMessages from "./StreamedMessages.ts"
 import { fromViolation, type WebSocketError } from "./WebSocketError.ts"
 
 export { broadcast, type SlowConsumer } from "./Broadcast.ts"
+export { type Callbacks, type Handler, handle } from "./Callbacks.ts"
 export type { FragmentedOptions, MessageWriter, Sendable } from "./Sender.ts"
 export type { StreamedMessage } from "./StreamedMessages.ts"
 
@@ -354,59 +354,3 @@ const handleControls = <R>(
     Effect.forkScoped,
     Effect.asVoid
   )
-
-/** A callback: any effect, or nothing to do. */
-type Callback<Args extends ReadonlyArray<unknown>, E, R> = (...args: Args) => Effect.Effect<unknown, E, R>
-
-/** A connection served by callbacks, in Autobahn's terms. All are optional. */
-export interface Callbacks<
-  EO = never,
-  RO = never,
-  EM = never,
-  RM = never,
-  RPing = never,
-  RPong = never,
-  EC = never,
-  RC = never
-> {
-  /** The connection is open. */
-  readonly onOpen?: Callback<[channel: Channel], EO, RO>
-  /** A message came: text as its UTF-8. The next one is handed over when this has finished. */
-  readonly onMessage?: Callback<[payload: Uint8Array, isBinary: boolean], EM, RM>
-  /** A ping came. Replaces the automatic pong. */
-  readonly onPing?: Callback<[payload: Uint8Array], never, RPing>
-  /** A pong came. */
-  readonly onPong?: Callback<[payload: Uint8Array], never, RPong>
-  /** The connection has ended, also because a callback failed. `code` and `reason` are the peer's. */
-  readonly onClose?: Callback<[wasClean: boolean, code: number, reason: string], EC, RC>
-}
-
-/**
- * Serves a channel by callbacks until it has ended: what a server's `onOpen`
- * takes. An unclean end is told to `onClose` and is no failure. When a callback fails the connection is closed with 1011, and
- * the failure goes on after `onClose`.
- */
-export const handle =
-  <EO = never, RO = never, EM = never, RM = never, RPing = never, RPong = never, EC = never, RC = never>(
-    callbacks: Callbacks<EO, RO, EM, RM, RPing, RPong, EC, RC>
-  ) =>
-  (channel: Channel) =>
-    Effect.gen(function* () {
-      const { onClose, onMessage, onOpen, onPing, onPong } = callbacks
-      if (onPing !== undefined) yield* channel.onPing(onPing)
-      if (onPong !== undefined) yield* channel.onPong(onPong)
-      const received: Stream.Stream<IncomingMessage, WebSocketError> = channel.incoming
-      const served = yield* Effect.suspend(() => onOpen?.(channel) ?? Effect.void).pipe(
-        Effect.andThen(
-          received.pipe(
-            Stream.catchTag("WebSocketError", () => Stream.empty),
-            Stream.runForEach(({ isBinary, payload }) => onMessage?.(payload, isBinary) ?? Effect.void)
-          )
-        ),
-        Effect.exit
-      )
-      if (Exit.isFailure(served)) yield* Effect.ignore(channel.close(CloseCode.unexpectedCondition))
-      const { code, reason, wasClean } = yield* channel.closed
-      if (onClose !== undefined) yield* onClose(wasClean, code, reason)
-      return yield* served
-    }).pipe(Effect.scoped)

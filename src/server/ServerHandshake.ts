@@ -83,7 +83,7 @@ export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshak
 })
 
 /** A connection, the response that refused it, or nothing: the client was gone. */
-type Outcome = OpenedChannel.OpenedChannel | Uint8Array | undefined
+export type Outcome = OpenedChannel.OpenedChannel | Uint8Array | undefined
 
 /** How far a handshake has come. */
 interface Progress {

@@ -1,23 +1,18 @@
 /**
  * A WebSocket server.
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { ChannelCore } from "../channel/ChannelCore.ts"
 import * as Heartbeats from "../channel/Heartbeats.ts"
-import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
-import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
-import { WebSocketError } from "../channel/WebSocketError.ts"
+import type { Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import {
@@ -28,6 +23,7 @@ import {
   TransportServer
 } from "../transport/Transport.ts"
 import { Places, Waiting } from "./Admission.ts"
+import { type AnyServed, Served, type Service } from "./Served.ts"
 import * as ServerHandshake from "./ServerHandshake.ts"
 import * as ServerOptions from "./ServerOptions.ts"
 
@@ -104,48 +100,6 @@ export const serve = <E = never, R = never, RC = never>(
 ): Layer.Layer<never, never, WebSocketServer | Requirements<R, RC>> =>
   Layer.effectDiscard(Effect.flatMap(WebSocketServer, (server) => server.serve(handlers)))
 
-/** A connection from its accepted transport to its end. */
-interface Served {
-  /** The request has been read. */
-  isRequested: boolean
-  /** Set once the connection is open. */
-  core: ChannelCore | undefined
-}
-
-// What stands on the fiber's stack while a handler runs is made here, where it keeps nothing else.
-
-const logDeath = (cause: Cause.Cause<never>) =>
-  Effect.as(Effect.logError("a connection died", cause), undefined)
-
-const inScope = <A, R>(served: Effect.Effect<A, never, R>) =>
-  Effect.catchCauseIf(Effect.scoped(served), Cause.hasDies, logDeath)
-
-/** Runs the handler, then closes the connection. */
-const runHandler = <E, R>(
-  onOpen: Handlers<E, R>["onOpen"],
-  { channel, core, span }: OpenedChannel
-): Effect.Effect<undefined, never, Exclude<R, WebSocketChannel>> =>
-  Effect.suspend(() => onOpen(channel)).pipe(
-    Effect.matchCauseEffect({
-      onSuccess: () => closeWith(core, CloseCode.normalClosure),
-      onFailure: (cause) => {
-        // The end of the connection is what most handlers fail with: no news.
-        const error = Cause.squash(cause)
-        const expected = error instanceof WebSocketError && core.isClosing
-        const log = expected
-          ? Effect.logDebug("connection ended", cause)
-          : Effect.logError("onOpen failed", cause)
-        return Effect.andThen(log, closeWith(core, CloseCode.unexpectedCondition))
-      }
-    }),
-    Effect.onInterrupt(() => Effect.sync(() => core.abort())),
-    Effect.provideService(WebSocketChannel, channel),
-    (served) => (span === undefined ? served : Effect.withParentSpan(served, span))
-  )
-
-const closeWith = (core: ChannelCore, code: number): Effect.Effect<undefined> =>
-  Effect.as(Effect.ignore(core.close(code, "")), undefined)
-
 /** A server on the transports in context. Fails with the first option that is wrong. */
 export const make = Effect.fnUntraced(function* (
   input: ServerOptions.ServerOptionsInput = {}
@@ -153,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
   const options = yield* OptionsRef.make(ServerOptions.decode, input)
   const transports = yield* TransportServer
   const services = yield* Protocol.services
-  const fibers = new Map<Served, Fiber.Fiber<unknown>>()
+  const connections = new Set<AnyServed>()
   const waiting = new Waiting()
   const places = new Places()
   const heartbeats = yield* Heartbeats.make
@@ -163,53 +117,37 @@ export const make = Effect.fnUntraced(function* (
     isDraining ? Effect.fail(ConnectionDeny.serviceUnavailable()) : Effect.void
   )
 
-  const serveConnection = <E, R, RC>(
-    handlers: Handlers<E, R, RC>,
-    accepted: AcceptedTransport,
-    served: Served
-  ) =>
-    Effect.flatMap(options.get, (current) => {
-      const opening = ServerHandshake.perform<RC>({
-        accepted,
-        options: current,
-        waiting,
-        places,
-        heartbeats,
-        onConnect: (request) => {
-          served.isRequested = true
-          return refuseIfDraining.pipe(
-            Effect.flatMap(() => handlers.onConnect?.(request) ?? Effect.void),
-            Effect.tap(refuseIfDraining)
-          )
-        }
-      })
-      return inScope(
-        Effect.flatMap(opening, (opened) => {
-          if (opened === undefined || opened instanceof Uint8Array) return Effect.succeed(opened)
-          served.core = opened.core
-          if (isDraining) opened.core.closeUnsafe(CloseCode.goingAway, "")
-          return runHandler(handlers.onOpen, opened)
+  /** What starts to serve a connection, which `drain` waits for. */
+  const starter = <E, R, RC>(context: Context.Context<Requirements<R, RC>>, handlers: Handlers<E, R, RC>) => {
+    const service: Service<E, R | RC | Protocol.Protocol> = {
+      context: Context.merge(context, services),
+      onOpen: handlers.onOpen,
+      onOpened: (core) => {
+        if (isDraining) core.closeUnsafe(CloseCode.goingAway, "")
+      },
+      onEnded: (served) => connections.delete(served)
+    }
+    return (accepted: AcceptedTransport): AnyServed => {
+      const served = new Served(service)
+      const opening = Effect.flatMap(options.get, (current) =>
+        ServerHandshake.perform<RC>({
+          accepted,
+          options: current,
+          waiting,
+          places,
+          heartbeats,
+          onConnect: (request) => {
+            served.isRequested = true
+            return refuseIfDraining.pipe(
+              Effect.flatMap(() => handlers.onConnect?.(request) ?? Effect.void),
+              Effect.tap(refuseIfDraining)
+            )
+          }
         })
       )
-    })
-
-  const remember = (served: Served, fiber: Fiber.Fiber<unknown>) => {
-    fibers.set(served, fiber)
-    fiber.addObserver(() => fibers.delete(served))
-  }
-
-  /** What starts to serve a connection in a fiber of its own, which `drain` waits for. */
-  const starter = <E, R, RC>(context: Context.Context<Requirements<R, RC>>, handlers: Handlers<E, R, RC>) => {
-    const run = Effect.runForkWith(
-      Context.merge(context, services) as Context.Context<
-        Effect.Services<ReturnType<typeof serveConnection<E, R, RC>>>
-      >
-    )
-    return (transport: AcceptedTransport) => {
-      const served: Served = { isRequested: false, core: undefined }
-      const fiber = run(serveConnection(handlers, transport, served))
-      if (fiber.pollUnsafe() === undefined) remember(served, fiber)
-      return { served, fiber }
+      connections.add(served)
+      served.start(opening)
+      return served
     }
   }
 
@@ -218,19 +156,21 @@ export const make = Effect.fnUntraced(function* (
     const { drainTimeout } = yield* options.get
     const configured = Duration.isZero(drainTimeout) ? Duration.infinity : drainTimeout
     yield* transports.stop
-    const all: Array<Fiber.Fiber<unknown>> = []
-    for (const [{ core, isRequested }, fiber] of fibers) {
+    const all: Array<AnyServed> = []
+    for (const served of connections) {
+      const { core, isRequested } = served
       // Who has not asked for anything yet is dropped, and is none of the connections that are counted.
-      if (core === undefined && !isRequested) fiber.interruptUnsafe()
-      else all.push(fiber)
+      if (core === undefined && !isRequested) served.interrupt()
+      else all.push(served)
       core?.closeUnsafe(CloseCode.goingAway, "")
     }
-    const ended = yield* Effect.timeoutOption(Fiber.awaitAll(all), limit ?? configured)
-    if (Option.isSome(ended)) return { finished: all.length, dropped: 0 }
+    const allEnded = Effect.forEach(all, ({ ended }) => ended, { concurrency: "unbounded", discard: true })
+    const inTime = yield* Effect.timeoutOption(allEnded, limit ?? configured)
+    if (Option.isSome(inTime)) return { finished: all.length, dropped: 0 }
     // Their transports are dropped now; what a handler does not let be interrupted is not waited for.
-    const late = all.filter((fiber) => fiber.pollUnsafe() === undefined)
-    for (const { core } of fibers.keys()) core?.abort()
-    for (const fiber of late) fiber.interruptUnsafe()
+    const late = all.filter((served) => connections.has(served))
+    for (const { core } of connections) core?.abort()
+    for (const served of late) served.interrupt()
     return { finished: all.length - late.length, dropped: late.length }
   })
 
@@ -239,7 +179,7 @@ export const make = Effect.fnUntraced(function* (
     options,
     connections: Effect.sync(() => {
       let open = 0
-      for (const { core } of fibers.keys()) if (core?.isClosed === false) open++
+      for (const { core } of connections) if (core?.isClosed === false) open++
       return open
     }),
     drain,
@@ -261,11 +201,11 @@ export const make = Effect.fnUntraced(function* (
           )
         : Effect.uninterruptibleMask((restore) =>
             Effect.contextWith((context: Context.Context<Requirements<R, RC>>) => {
-              const { fiber, served } = starter(context, handlers)(accepted(transport, received))
-              return Effect.onInterrupt(restore(Fiber.join(fiber)), () => {
-                if (served.core === undefined) fiber.interruptUnsafe()
+              const served = starter(context, handlers)(accepted(transport, received))
+              return Effect.onInterrupt(restore(served.ended), () => {
+                if (served.core === undefined) served.interrupt()
                 else served.core.closeUnsafe(CloseCode.goingAway, "")
-                return Fiber.await(fiber)
+                return served.ended
               })
             })
           )
