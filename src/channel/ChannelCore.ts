@@ -78,8 +78,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #heartbeats: Heartbeats
   readonly #context: Context.Context<Timeouts>
   readonly #outbox: Outbox
-  // Made when the first frame is counted.
-  #controlRate: ControlRate | undefined
+  readonly #controlRate: ControlRate
 
   #isPaused = false
   // Chunks that came in spite of the pause.
@@ -117,6 +116,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#heartbeats = options.heartbeats
     this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
+    this.#controlRate = new ControlRate(options.options.maxControlFramesPerSecond, options.heartbeats.clock)
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
     this.sender = new Sender(this.#connection, this.#outbox, this)
   }
@@ -253,20 +253,15 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
-    if (!this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
+    if (!this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
     if (!this.controls.isHandlingPings) this.sender.answerPing(payload)
     this.controls.onPing(payload)
   }
 
   onPong(payload: Uint8Array, isAsked: boolean): void {
-    if (!isAsked && !this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
+    if (!isAsked && !this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
     this.#heartbeat?.onPong(payload)
     this.controls.onPong(payload)
-  }
-
-  #allowsControl(): boolean {
-    this.#controlRate ??= new ControlRate(this.#options.maxControlFramesPerSecond, this.#heartbeats.clock)
-    return this.#controlRate.allows()
   }
 
   onClosing(): void {
