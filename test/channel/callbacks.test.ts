@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { WebSocketChannel, WebSocketClient, WebSocketServer } from "effect-websocket"
 import { expectTypeOf } from "vitest"
 import { settle } from "../support/apiSession.ts"
@@ -150,6 +151,77 @@ describe("callbacks at both ends", () => {
       })
       yield* connect
       assert.strictEqual(toHex(yield* Deferred.await(pong)), "0102")
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
+describe("a connection that waits for its callbacks", () => {
+  it.effect("is dropped when a drain's time is over, and what it holds is released", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const server = yield* WebSocketServer.WebSocketServer
+      yield* server.serve({
+        onOpen: WebSocketChannel.handle({
+          onOpen: () => Effect.addFinalizer((exit) => Effect.sync(() => void calls.push(exit._tag))),
+          onMessage: (payload, isBinary, { send }) => send({ payload, isBinary }),
+          onClose: () => Effect.sync(() => void calls.push("close"))
+        })
+      })
+      const peer = yield* openRawClient
+      peer.send(peer.text("a"))
+      assert.strictEqual(yield* peer.read, 'text "a"')
+      const draining = yield* Effect.forkChild(server.drain("500 millis"))
+      assert.match(yield* peer.read, /^close 1001/)
+      assert.deepStrictEqual(calls, [])
+      yield* TestClock.adjust("500 millis")
+      assert.deepStrictEqual(yield* Fiber.join(draining), { finished: 0, dropped: 1 })
+      yield* settle
+      assert.deepStrictEqual(calls, ["Failure"])
+      assert.strictEqual(yield* server.connections, 0)
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("hands over what came while a callback ran when that has finished", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const first = yield* Deferred.make<void>()
+      yield* serve(
+        recording(calls, {
+          onMessage: (payload) => {
+            calls.push(toHex(payload))
+            return calls.length === 2 ? Deferred.await(first) : Effect.void
+          }
+        })
+      )
+      const peer = yield* openRawClient
+      peer.send(peer.text("a"))
+      yield* settle
+      peer.send(peer.text("b"), peer.binary(hex("63")))
+      peer.send(peer.close(4000))
+      yield* settle
+      assert.deepStrictEqual(calls, ["open as server", "61"])
+      yield* Deferred.succeed(first, undefined)
+      yield* settle
+      assert.deepStrictEqual(calls, ["open as server", "61", "62", "63"])
+      peer.finish()
+      yield* settle
+      assert.deepStrictEqual(calls, ["open as server", "61", "62", "63", 'close true 4000 ""'])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("is closed with 1011 by a callback that reads the messages as streams, and fails", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      yield* serve(
+        recording(calls, { onOpen: ({ streamed }) => Effect.andThen(Stream.runHead(streamed), fail) })
+      )
+      const peer = yield* openRawClient
+      peer.send(peer.text("a"), peer.text("b"))
+      assert.match(yield* peer.read, /^close 1011/)
+      peer.send(peer.close(1011))
+      peer.finish()
+      yield* settle
+      assert.deepStrictEqual(calls, ['close true 1011 ""'])
     }).pipe(Effect.provide(layer()))
   )
 })
