@@ -7,7 +7,7 @@
 
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import type { TLSSocket } from "node:tls"
+import { TLSSocket } from "node:tls"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type {
@@ -67,7 +67,7 @@ class NodeTransport implements Transport, Turn.Participant {
       // An HTTP server may have set one.
       socket.setTimeout(0)
     }
-    this.tls = isTls(socket) ? tlsFacts(socket) : undefined
+    this.tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined
     this.channelType = channelTypeOf(socket)
     // Always heard, or a reset before the first `listen` would be thrown.
     socket.on("error", (error) => {
@@ -195,11 +195,8 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 }
 
-// Without `instanceof`, for which `node:tls` would have to be loaded.
-const isTls = (socket: Duplex): socket is TLSSocket => socket instanceof Socket && "encrypted" in socket
-
 const channelTypeOf = (socket: Duplex): ChannelType => {
-  if (isTls(socket)) return "tls"
+  if (socket instanceof TLSSocket) return "tls"
   if (!(socket instanceof Socket)) return "socket"
   // A Unix-domain socket has no addresses.
   return socket.remoteAddress === undefined ? "unix" : "tcp"

@@ -3,7 +3,7 @@
  */
 
 import * as Net from "node:net"
-import type * as Tls from "node:tls"
+import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -15,7 +15,6 @@ import {
   type TransportTarget
 } from "../transport/Transport.ts"
 import { cannot } from "./Failure.ts"
-import { nodeTls } from "./LazyTls.ts"
 import { fromSocket } from "./NodeTransport.ts"
 
 /** TLS of a client: a `ca` of one's own, a client certificate. The server is verified unless this says otherwise. */
@@ -82,7 +81,7 @@ const tlsOpener = (tls: TlsOptions): OpenTls => {
   return (target, on) =>
     openSocket(target, "secureConnect", () => {
       const resumed = sessions.with(target)
-      const socket = nodeTls().connect({
+      const socket = Tls.connect({
         ...sni(target.host),
         ...resumed,
         ...tls,

@@ -4,7 +4,7 @@
 
 import { constants } from "node:crypto"
 import * as Net from "node:net"
-import type * as Tls from "node:tls"
+import * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
@@ -18,7 +18,6 @@ import {
   TransportServer
 } from "../transport/Transport.ts"
 import { cannot } from "./Failure.ts"
-import { nodeTls } from "./LazyTls.ts"
 import { addressOf, fromSocket } from "./NodeTransport.ts"
 
 /** Where to listen: `port` (0: any free one) and `host`, or `path` of a Unix-domain socket. */
@@ -104,7 +103,7 @@ const listening = Effect.fnUntraced(function* (
  */
 const tlsAcceptor = (tls: TlsOptions): ((socket: Net.Socket) => AcceptedTransport) => {
   const secureOptions = (tls.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION
-  const server = nodeTls().createServer({ ...tls, secureOptions, pauseOnConnect: true })
+  const server = Tls.createServer({ ...tls, secureOptions, pauseOnConnect: true })
   const handshakes = new WeakMap<Net.Socket, (outcome: Effect.Effect<Transport, TransportError>) => void>()
   const settle = (secured: Tls.TLSSocket, outcome: Effect.Effect<Transport, TransportError>) =>
     // Node documents no way from a TLS socket to the socket under it.
