@@ -146,8 +146,11 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   write(chunks: ReadonlyArray<Uint8Array>): void {
-    if (this.#answer !== undefined) this.#answer = [...this.#answer, ...chunks]
-    else if (Turn.writesOut(this)) this.#answer = chunks
+    if (this.#answer !== undefined) {
+      // More than one answer in a turn: did they all wait, `bufferedAmount` would not tell how much there is.
+      this.#answer = [...this.#answer, ...chunks]
+      this.writeOut()
+    } else if (Turn.writesOut(this)) this.#answer = chunks
     else this.#write(chunks)
   }
 

@@ -78,7 +78,7 @@ export interface Transport {
   readonly peer: NetAddress.SocketAddress | undefined
   readonly local: NetAddress.SocketAddress | undefined
   readonly tls: TlsFacts | undefined
-  /** Bytes written that the network has not taken; those that leave in this turn of the event loop need not count. */
+  /** Bytes written that the network has not taken; one write that leaves in this turn of the event loop need not count. */
   readonly bufferedAmount: number
   /** Starts reading, or hands the transport on: a listener that comes after `onClose` is told again. */
   listen(listener: TransportListener): void

@@ -95,6 +95,45 @@ describe("NodeTransport", () => {
     })
   )
 
+  it.effect(
+    "of the answers of one turn at most the last is not counted as buffered, and all leave in order",
+    () =>
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const room: Array<() => void> = []
+        const socket = new Duplex({
+          read: () => {},
+          write: (chunk, _encoding, done) => {
+            written.push(String(chunk))
+            room.push(done)
+          }
+        })
+        const transport = NodeTransport.fromSocket(socket)
+        const buffered: Array<number> = []
+        transport.listen({
+          onData: () => {
+            for (const answer of ["one", "two", "three", "four", "five"]) {
+              transport.write([latin1(answer)])
+              buffered.push(transport.bufferedAmount)
+            }
+          },
+          onEnd: () => {},
+          onDrain: () => {},
+          onClose: () => {}
+        })
+        socket.push("question")
+        yield* settle
+        assert.deepStrictEqual(buffered, [0, 6, 6, 15, 15])
+        assert.strictEqual(transport.bufferedAmount, 19)
+        for (let done = room.shift(); done !== undefined; done = room.shift()) {
+          done()
+          yield* settle
+        }
+        assert.deepStrictEqual(written, ["one", "two", "three", "four", "five"])
+        socket.destroy()
+      })
+  )
+
   it.effect("an end is a half-close, and what is written after it is not sent", () =>
     Effect.gen(function* () {
       const { peer, transport } = yield* makePair
