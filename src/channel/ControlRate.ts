@@ -5,7 +5,10 @@
  */
 import type * as Clock from "effect/Clock"
 
-/** What a peer does not use adds up to so many seconds' worth: a network that stalls delivers it at once. */
+/**
+ * What a peer does not use adds up to so many seconds' worth: a network that stalls delivers it at once. It is added to
+ * what was left from the last look at the clock, so that twice as much may come at once.
+ */
 const mostSeconds = 10
 
 const second = 1e9

@@ -149,7 +149,8 @@ export const common = {
   autoPingRestartOnAnyTraffic: flag(true),
   /**
    * Pings that the peer may send per second, and with them pongs to no ping; more fail the connection with 1008.
-   * What it does not use adds up, to ten seconds' worth. Default: 0, no limit.
+   * What it does not use adds up, to ten seconds' worth at least, and never to more than twice that. Default: 0, no
+   * limit.
    */
   maxControlFramesPerSecond: countLimit(0),
   /** Send small packets without delay (TCP_NODELAY). Default: `true`. */

@@ -36,6 +36,23 @@ describe("ControlRate", () => {
     { arbitrary: { runs: 100 } }
   )
 
+  it.effect.each([
+    [0, 110],
+    [10, 100],
+    [11, 199],
+    [100, 110]
+  ] as const)("after a pause, %i frames and another pause lets %i through at once", ([before, most]) =>
+    Effect.gen(function* () {
+      const rate = new ControlRate(10, yield* Clock.Clock)
+      yield* TestClock.adjust("1 hour")
+      for (let i = 0; i < before; i++) assert.isTrue(rate.allows())
+      yield* TestClock.adjust("1 hour")
+      let allowed = 0
+      while (allowed < 1000 && rate.allows()) allowed++
+      assert.strictEqual(allowed, most)
+    })
+  )
+
   it.effect("without a limit lets everything through", () =>
     Effect.gen(function* () {
       const rate = new ControlRate(0, yield* Clock.Clock)
