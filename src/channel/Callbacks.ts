@@ -13,7 +13,12 @@ import type { Channel } from "./WebSocketChannel.ts"
 /** A callback: any effect, or nothing to do. */
 type Callback<Args extends ReadonlyArray<unknown>, E, R> = (...args: Args) => Effect.Effect<unknown, E, R>
 
-/** A connection served by callbacks, in Autobahn's terms. All are optional. */
+/**
+ * A connection served by callbacks, in Autobahn's terms. All are optional.
+ *
+ * What a callback forks as its child may end with it. What is to go on belongs into the connection's scope, as with
+ * `Effect.forkScoped`.
+ */
 export interface Callbacks<
   EO = never,
   RO = never,
@@ -32,7 +37,10 @@ export interface Callbacks<
   readonly onPing?: Callback<[payload: Uint8Array], never, RPing>
   /** A pong came. */
   readonly onPong?: Callback<[payload: Uint8Array], never, RPong>
-  /** The connection has ended, also because a callback failed. `code` and `reason` are the peer's. */
+  /**
+   * The connection has ended, also because a callback failed. `code` and `reason` are the peer's. Not called where
+   * who serves is interrupted, as when a drain drops the connection: finalizers of the connection's scope are.
+   */
   readonly onClose?: Callback<[wasClean: boolean, code: number, reason: string], EC, RC>
 }
 

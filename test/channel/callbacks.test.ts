@@ -226,6 +226,55 @@ describe("a connection that waits for its callbacks", () => {
   )
 })
 
+/** Callbacks that go on in the connection's scope until it closes, and write that down. */
+const goingOn = (calls: Array<string>) => {
+  const goOn = (name: string) =>
+    Effect.sync(() => void calls.push(`${name} goes on`)).pipe(
+      Effect.andThen(Effect.never),
+      Effect.onInterrupt(() => Effect.sync(() => void calls.push(`${name} ends`))),
+      Effect.forkScoped
+    )
+  return WebSocketChannel.handle({
+    onOpen: () => goOn("onOpen"),
+    onMessage: () => goOn("onMessage"),
+    onClose: () => Effect.sync(() => void calls.push("close"))
+  })
+}
+
+describe("what callbacks fork into the scope", () => {
+  it.effect("goes on until the connection has ended, at both ends", () =>
+    Effect.gen(function* () {
+      const atServer: Array<string> = []
+      const atClient: Array<string> = []
+      const server = yield* WebSocketServer.WebSocketServer
+      yield* server.serve({ onOpen: goingOn(atServer) })
+      const channel = yield* connect
+      const client = yield* Effect.forkChild(goingOn(atClient)(channel))
+      yield* channel.send("a")
+      yield* settle
+      assert.deepStrictEqual(atServer, ["onOpen goes on", "onMessage goes on"])
+      yield* channel.close()
+      yield* Fiber.join(client)
+      yield* settle
+      assert.deepStrictEqual(atClient, ["onOpen goes on", "close", "onOpen ends"])
+      assert.deepStrictEqual(atServer.slice(2), ["close", "onMessage ends", "onOpen ends"])
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect("ends also without onClose: where a drain drops the connection", () =>
+    Effect.gen(function* () {
+      const calls: Array<string> = []
+      const server = yield* WebSocketServer.WebSocketServer
+      yield* server.serve({ onOpen: goingOn(calls) })
+      yield* openRawClient
+      yield* settle
+      assert.deepStrictEqual(yield* server.drain(0), { finished: 0, dropped: 1 })
+      yield* settle
+      assert.deepStrictEqual(calls, ["onOpen goes on", "onOpen ends"])
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
 describe("onClose", () => {
   it.effect("tells that the peer's Close had no status code: 1005", () =>
     Effect.gen(function* () {
