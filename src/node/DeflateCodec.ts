@@ -79,6 +79,8 @@ const smallestWindowBits = 9
 
 /** How many times as long a message usually gets. */
 const usualRatio = 4
+/** So many compressed bytes at most are inflated at once. */
+const quickInput = quickBytes / usualRatio
 
 /** RFC 7692 section 7.2.1: the empty stored block that a sender cuts off. */
 const tailLength = 4
@@ -243,7 +245,7 @@ class DeflateDecompressor implements MessageDecompressor {
     if (isWhole && this.#parameters.noContextTakeover) this.#window.clear()
     if (isWhole || bytes.length === 0) return finish()
     // Another stream may be short, however much follows it.
-    const isQuick = ended > 0 || (isFinal && usualRatio * bytes.length <= quickBytes)
+    const isQuick = ended > 0 || (isFinal && bytes.length <= quickInput)
     const taken = isQuick ? this.#inflateAtOnce(bytes, isFinal) : "Unfinished"
     if (taken === "Unfinished") this.#feed(this.#openStream(bytes), bytes, isFinal, finish)
     else if (typeof taken === "string") this.#fail(taken, finish)
@@ -260,12 +262,14 @@ class DeflateDecompressor implements MessageDecompressor {
 
   /** How many bytes a stream has, if it ends within what takes no long time. */
   #inflateAtOnce(bytes: Uint8Array, isFinal: boolean): number | DecompressFailure | "Unfinished" {
+    // No more than that: what follows a stream would be copied for each of many.
+    const head = bytes.subarray(0, quickInput)
     try {
-      const { output, taken } = inflate(this.#window.last(this.#windowSize), bytes)
+      const { output, taken } = inflate(this.#window.last(this.#windowSize), head)
       return this.#take(output) ? taken : "TooBig"
     } catch (error) {
       const failure = failureOf(error)
-      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isFinal
+      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isFinal || head.length < bytes.length
       return mayGoOn ? "Unfinished" : failure
     }
   }

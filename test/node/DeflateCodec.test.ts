@@ -460,6 +460,7 @@ describe("DeflateCodec: long messages", () => {
 describe("DeflateCodec: memory", () => {
   const count = 50
   const text = json(65_536, randomFrom(11))
+  const streams = concat(finished(hello), finished(noise(8_000_000, randomFrom(12))))
 
   /** Bytes of array buffers per pair of codecs after messages of these sizes went each way. */
   const held = (parameters: InflateParameters, sizes: ReadonlyArray<number>) =>
@@ -503,6 +504,14 @@ describe("DeflateCodec: memory", () => {
         if (typeof message === "string") return assert.fail(message)
         assert.isAtMost(message.buffer.byteLength, Math.max(256, 2 * size))
       }
+    })
+  )
+
+  it.effect("what follows a stream is not copied for it", () =>
+    Effect.gen(function* () {
+      const before = arrayBufferBytes()
+      assert.strictEqual(yield* push(decompressor(), streams, false, 100_000), "TooBig")
+      assert.isBelow(arrayBufferBytes() - before, 2_000_000)
     })
   )
 })
