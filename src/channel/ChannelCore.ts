@@ -396,8 +396,9 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
       if (this.#mustPause) this.#pauseReading()
       return
     }
-    // From the closing handshake on, nothing holds back the reading.
-    this.#resumeReading()
+    // From the closing handshake on, only a message that is being decompressed holds back the reading.
+    if (this.#isBusy) this.#pauseReading()
+    else this.#resumeReading()
     if (state === "CloseSent") {
       this.#outbox.fail(() => this.error)
       this.#flushTurn()

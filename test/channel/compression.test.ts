@@ -359,6 +359,27 @@ describe.each(roles)("a %s that receives compressed messages", (role) => {
     })
   )
 
+  it.effect("reads no further when it closes in the turn in which one begins to take its time", () =>
+    Effect.gen(function* () {
+      const codec = manual()
+      const session = yield* openXor(role, {}, { later: codec.later })
+      const { channel, peer, peerEnd } = session
+      const closing = yield* Effect.forkChild(Effect.andThen(channel.receive, channel.close(4000)))
+      yield* settle
+      peer.send(new Uint8Array([...peer.text("plain"), ...compressed(session, "first")]))
+      assert.strictEqual(yield* peer.read, "close 4000")
+      for (let i = 0; i < 10; i++) peer.send(peer.text("x".repeat(10_000)))
+      yield* settle
+      // More than 64 KiB, which are under way.
+      assert.isAbove(peerEnd.bufferedAmount, 0)
+      peer.send(peer.close(4000))
+      yield* codec.next
+      assert.strictEqual(peerEnd.bufferedAmount, 0)
+      peer.finish()
+      assert.deepStrictEqual(yield* Fiber.join(closing), { wasClean: true, code: 4000, reason: "" })
+    })
+  )
+
   const failures: ReadonlyArray<
     readonly [what: string, code: number, bytes: (session: Session) => Uint8Array]
   > = [
