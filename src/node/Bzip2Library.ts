@@ -127,7 +127,12 @@ const invoke = (
   room: number,
   run: (library: Library, to: number, length: number, from: number) => number
 ): Uint8Array<ArrayBuffer> | number => {
-  loaded ??= load()
+  try {
+    loaded ??= load()
+  } catch {
+    // WebAssembly has no memory for it.
+    return noMemory
+  }
   const library = loaded
   const { free, malloc, memory } = library
   const to = malloc(room)

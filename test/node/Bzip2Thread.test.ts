@@ -99,4 +99,22 @@ describe("Bzip2Thread", () => {
       assert.match(output(), new RegExp(`^${compressed.length}$`, "m"))
     })
   )
+
+  it.effect("a message that comes when WebAssembly has no memory is too big, and the next one is not", () =>
+    Effect.gen(function* () {
+      const { ended, output } = start(process.execPath, [
+        "--input-type=module",
+        "-e",
+        `
+        import { run } from ${JSON.stringify(new URL("../../src/node/Bzip2Library.ts", import.meta.url).href)}
+        const { Instance } = WebAssembly
+        WebAssembly.Instance = function () { throw new RangeError("out of memory") }
+        console.log(run({ payload: new Uint8Array(10), limit: 100 }))
+        WebAssembly.Instance = Instance
+        console.log(run({ payload: new Uint8Array(10), limit: 100 }))`
+      ])
+      assert.strictEqual(yield* Effect.promise(() => ended), 0, output())
+      assert.match(output(), /^TooBig\nCorrupt$/m)
+    })
+  )
 })
