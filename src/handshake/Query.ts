@@ -23,8 +23,11 @@ export const Params = Schema.declare<Params>(Schema.is(JsonParams), {
     )
 })
 
+const none: Params = Object.freeze(empty<ReadonlyArray<string>>())
+
 /** Decodes a query, without its `?`: `foo=1&foo=2` is `{ foo: ["1", "2"] }`. What is not UTF-8 becomes U+FFFD. */
 export const parseQuery = (query: string): Params => {
+  if (query === "") return none
   const params = empty<Array<string>>()
   // With its mark: it is what is dropped, and not another one behind it.
   for (const [name, value] of new URLSearchParams(`?${query}`)) {
