@@ -28,6 +28,8 @@ export class SlabPool {
   }
 }
 
+const none: ReadonlyArray<never> = []
+
 export class OutgoingBytes {
   /** Bytes gathered since the last `take`. */
   length = 0
@@ -35,7 +37,8 @@ export class OutgoingBytes {
   total = 0
   readonly pool: SlabPool
 
-  #segments: Array<Uint8Array> = []
+  // `undefined`: none.
+  #segments: Array<Uint8Array> | undefined
   // The run of slab bytes that grows with each commit; `#slab` undefined: none.
   #slab: Uint8Array | undefined
   #start = 0
@@ -63,7 +66,7 @@ export class OutgoingBytes {
   append(bytes: Uint8Array): void {
     if (bytes.length === 0) return
     this.#closeRun()
-    this.#segments.push(bytes)
+    this.#add(bytes)
     this.length += bytes.length
     this.total += bytes.length
   }
@@ -72,14 +75,19 @@ export class OutgoingBytes {
   take(): ReadonlyArray<Uint8Array> {
     this.#closeRun()
     const segments = this.#segments
-    this.#segments = []
+    this.#segments = undefined
     this.length = 0
-    return segments
+    return segments ?? none
+  }
+
+  #add(segment: Uint8Array): void {
+    if (this.#segments === undefined) this.#segments = [segment]
+    else this.#segments.push(segment)
   }
 
   #closeRun(): void {
     if (this.#slab === undefined) return
-    this.#segments.push(this.#slab.subarray(this.#start, this.#end))
+    this.#add(this.#slab.subarray(this.#start, this.#end))
     this.#slab = undefined
   }
 }

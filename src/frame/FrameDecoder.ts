@@ -50,7 +50,11 @@ export class FrameDecoder {
   /** Set by a "Violation". The decoder must not be used any more. */
   violation: Violation | undefined
 
-  readonly #options: FrameDecoderOptions
+  // What the options say, as the object is made anew for each connection.
+  readonly #masking: FrameDecoderOptions["masking"]
+  readonly #appliesMask: boolean
+  readonly #maxPayloadSize: number
+  readonly #allowedReservedBits: number
   #chunk: Uint8Array = noBytes
   #view: DataView = noView
   #position = 0
@@ -66,7 +70,10 @@ export class FrameDecoder {
   #controlLength = 0
 
   constructor(options: FrameDecoderOptions) {
-    this.#options = options
+    this.#masking = options.masking
+    this.#appliesMask = options.applyMask
+    this.#maxPayloadSize = options.maxFramePayloadSize
+    this.#allowedReservedBits = options.allowedReservedBits
   }
 
   /** Hands over a chunk. The last one must have been stepped through. */
@@ -148,14 +155,14 @@ export class FrameDecoder {
       if (!this.fin) return "FragmentedControlFrame"
       if ((second & 0x7f) > Opcode.maxControlPayload) return "ControlFrameTooLong"
     }
-    if (this.#masked) return this.#options.masking === "forbidden" ? "MaskForbidden" : undefined
-    return this.#options.masking === "required" ? "MaskMissing" : undefined
+    if (this.#masked) return this.#masking === "forbidden" ? "MaskForbidden" : undefined
+    return this.#masking === "required" ? "MaskMissing" : undefined
   }
 
   /** Extensions claim bits of a message's first frame (RFC 7692 section 6). */
   #mayReserve(): boolean {
     const isFirstFrame = this.opcode === Opcode.Text || this.opcode === Opcode.Binary
-    return isFirstFrame && (this.reservedBits & ~this.#options.allowedReservedBits) === 0
+    return isFirstFrame && (this.reservedBits & ~this.#allowedReservedBits) === 0
   }
 
   /** The rest of a complete header at `at`. */
@@ -175,7 +182,7 @@ export class FrameDecoder {
       if (length < 0x1_0000) return this.#fail("LengthNotMinimal")
       if (length > Number.MAX_SAFE_INTEGER) return this.#fail("FrameTooBig")
     }
-    const limit = this.#options.maxFramePayloadSize
+    const limit = this.#maxPayloadSize
     if (limit !== 0 && length > limit && !Opcode.isControl(this.opcode)) return this.#fail("FrameTooBig")
     if (this.#masked) this.#key = view.getUint32(end)
     this.length = length
@@ -234,7 +241,7 @@ export class FrameDecoder {
     const start = this.#position
     const end = start + count
     this.#position = end
-    if (this.#masked && this.#options.applyMask && count > 0) {
+    if (this.#masked && this.#appliesMask && count > 0) {
       applyMask(this.#chunk, this.#view, start, end, this.#key)
       this.#key = rotateKey(this.#key, count)
     }

@@ -36,18 +36,20 @@ export class FrameWriter {
   missing = 0
 
   readonly #out: OutgoingBytes
-  readonly #options: FrameWriterOptions
+  readonly #nextMaskingKey: FrameWriterOptions["nextMaskingKey"]
+  readonly #appliesMask: boolean
   // Of the frame that was begun.
   #key: number | undefined
 
   constructor(out: OutgoingBytes, options: FrameWriterOptions) {
     this.#out = out
-    this.#options = options
+    this.#nextMaskingKey = options.nextMaskingKey
+    this.#appliesMask = options.applyMask
   }
 
   /** Whether frames carry masking keys. */
   get isMasking(): boolean {
-    return this.#options.nextMaskingKey !== undefined
+    return this.#nextMaskingKey !== undefined
   }
 
   /** One frame. `reservedBits` stand where they do in a frame's first byte. */
@@ -76,7 +78,7 @@ export class FrameWriter {
     const end = start + headerSize(length, key !== undefined)
     if (end !== guess) pool.bytes.copyWithin(end, guess, guess + length)
     writeHeader(pool.bytes, pool.view, start, opcode | fin, length, key)
-    if (key !== undefined && this.#options.applyMask) {
+    if (key !== undefined && this.#appliesMask) {
       applyMask(pool.bytes, pool.view, end, end + length, key)
     }
     this.#count(opcode, length)
@@ -107,7 +109,7 @@ export class FrameWriter {
   }
 
   #nextKey(): number | undefined {
-    const next = this.#options.nextMaskingKey
+    const next = this.#nextMaskingKey
     return next === undefined ? undefined : next()
   }
 
@@ -127,7 +129,7 @@ export class FrameWriter {
 
   #writePayload(payload: Uint8Array, key: number | undefined): void {
     const { length } = payload
-    const isMasked = key !== undefined && this.#options.applyMask
+    const isMasked = key !== undefined && this.#appliesMask
     if (length <= copyUpTo) {
       const { pool } = this.#out
       pool.reserve(length)
