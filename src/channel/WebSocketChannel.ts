@@ -194,14 +194,12 @@ class OpenChannel implements Channel {
   readonly extensions: Channel["extensions"]
   readonly request: Channel["request"]
   readonly response: Channel["response"]
-  /** Made once, as every message goes through it. */
-  readonly send: Channel["send"]
-
   readonly #core: ChannelCore
   // Those that are asked for again and again.
   #pull: Channel["pull"] | undefined
   #receive: Channel["receive"] | undefined
   #streamed: Channel["streamed"] | undefined
+  #send: Channel["send"] | undefined
 
   constructor(core: ChannelCore, agreed: Agreed) {
     this.role = agreed.role
@@ -209,7 +207,6 @@ class OpenChannel implements Channel {
     this.extensions = agreed.extensions
     this.request = agreed.request
     this.response = agreed.response
-    this.send = (message) => core.sender.send(message)
     this.#core = core
   }
 
@@ -258,6 +255,12 @@ class OpenChannel implements Channel {
   get streamed(): Channel["streamed"] {
     this.#streamed ??= StreamedMessages.make(this.#core)
     return this.#streamed
+  }
+
+  get send(): Channel["send"] {
+    const { sender } = this.#core
+    this.#send ??= (message) => sender.send(message)
+    return this.#send
   }
 
   get trySend(): Channel["trySend"] {
