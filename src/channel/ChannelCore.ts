@@ -35,10 +35,10 @@ import { ControlQueues } from "./ControlQueues.ts"
 import { ControlRate } from "./ControlRate.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import type { Heartbeats } from "./Heartbeats.ts"
-import { type Batch, Inbox, type Received } from "./Inbox.ts"
+import { type Batch, Inbox, type InboxOwner, type Received } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
-import type { HandshakeStatistics, Statistics } from "./Statistics.ts"
+import type { HandshakeFacts, Statistics } from "./Statistics.ts"
 import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
 import {
   CloseTimeout,
@@ -58,11 +58,11 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
   readonly maxControlFramesPerSecond: number
 }
 
-export class ChannelCore implements TransportListener, ConnectionEvents {
+export class ChannelCore implements TransportListener, ConnectionEvents, InboxOwner {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
   /** What the application has not read yet. */
-  readonly inbox = new Inbox(() => this.#resumeReading())
+  readonly inbox = new Inbox(this)
   /** What the application sends. */
   readonly sender: Sender
   /** The pings and pongs it has received. */
@@ -73,16 +73,17 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   readonly #connection: Connection
   readonly #role: "client" | "server"
   readonly #options: ChannelCoreOptions
-  readonly #handshake: HandshakeStatistics
+  readonly #handshake: HandshakeFacts
   readonly #transportEndTimeout: Duration.Duration
   readonly #heartbeats: Heartbeats
-  readonly #context: Context.Context<Timeouts>
   readonly #outbox: Outbox
-  readonly #controlRate: ControlRate
+  // By the monotonic clock.
+  readonly #openedAt: bigint
+  #controlRate: ControlRate | undefined
 
   #isPaused = false
   // Chunks that came in spite of the pause.
-  #held: Array<Uint8Array> = []
+  #held: Array<Uint8Array> | undefined
   #timer: Fiber.Fiber<void> | undefined
   #timerKind: TimeoutKind | undefined
   // This end of the transport is ending, or gone.
@@ -104,9 +105,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     readonly transportEndTimeout: Duration.Duration
     readonly codec: Codec
     readonly options: ChannelCoreOptions
-    readonly handshake: HandshakeStatistics
+    readonly handshake: HandshakeFacts
     readonly heartbeats: Heartbeats
-    readonly context: Context.Context<Timeouts>
   }) {
     this.#role = options.role
     this.transport = options.transport
@@ -114,9 +114,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     this.#handshake = options.handshake
     this.#transportEndTimeout = options.transportEndTimeout
     this.#heartbeats = options.heartbeats
-    this.#context = options.context
     this.#connection = new Connection(options.codec, options.options, this)
-    this.#controlRate = new ControlRate(options.options.maxControlFramesPerSecond, options.heartbeats.clock)
+    this.#openedAt = options.heartbeats.clock.monotonicTimeNanosUnsafe()
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
     this.sender = new Sender(this.#connection, this.#outbox, this)
   }
@@ -127,7 +126,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     if (rest.length > 0) this.onData(rest)
     if (!this.#isPaused) this.transport.resume()
     if (Duration.isZero(this.#options.autoPingInterval)) return
-    this.#heartbeat = new Heartbeat(this, this.#options, this.#heartbeats.clock)
+    this.#heartbeat = new Heartbeat(this, this.#options, this.#heartbeats.clock, this.#openedAt)
     this.#heartbeats.start(this.#heartbeat)
   }
 
@@ -158,7 +157,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   get statistics(): Statistics {
     const { received, sent } = this.#connection
-    return { received, sent, handshake: this.#handshake, roundTripTime: this.#heartbeat?.roundTripTime }
+    const { nanos, receivedOctets, sentOctets } = this.#handshake
+    return {
+      received,
+      sent,
+      handshake: { receivedOctets, sentOctets, duration: Duration.nanos(BigInt(nanos)) },
+      roundTripTime: this.#heartbeat?.roundTripTime
+    }
   }
 
   get closeFacts(): CloseFacts {
@@ -186,14 +191,19 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
 
   onData(chunk: Uint8Array): void {
     this.#heartbeat?.onData()
-    if (this.#isBusy) this.#held.push(chunk)
-    else this.#takeTurn(() => this.#connection.receive(chunk))
+    if (!this.#isBusy) return this.#takeTurn(() => this.#connection.receive(chunk))
+    this.#held ??= []
+    this.#held.push(chunk)
   }
 
   onReady(): void {
     this.#takeTurn(() => {
       this.#connection.goOn()
-      while (this.#held.length > 0 && !this.#isBusy) this.#connection.receive(this.#held.shift()!)
+      while (!this.#isBusy) {
+        const chunk = this.#held?.shift()
+        if (chunk === undefined) break
+        this.#connection.receive(chunk)
+      }
     })
     if (!this.#mustPause) this.#resumeReading()
   }
@@ -239,7 +249,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
       this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
     }
     this.#connection.transportClosed()
-    this.#held = []
+    this.#held = undefined
     this.#settle()
     this.#outbox.discard()
     Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
@@ -253,19 +263,33 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
   }
 
   onPing(payload: Uint8Array): void {
-    if (!this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
+    if (!this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
     if (!this.controls.isHandlingPings) this.sender.answerPing(payload)
     this.controls.onPing(payload)
   }
 
   onPong(payload: Uint8Array, isAsked: boolean): void {
-    if (!isAsked && !this.#controlRate.allows()) return this.#connection.fail("TooManyControlFrames")
+    if (!isAsked && !this.#allowsControl()) return this.#connection.fail("TooManyControlFrames")
     this.#heartbeat?.onPong(payload)
     this.controls.onPong(payload)
   }
 
+  /** Counts a ping, or a pong to no ping. */
+  #allowsControl(): boolean {
+    this.#controlRate ??= new ControlRate(
+      this.#options.maxControlFramesPerSecond,
+      this.#heartbeats.clock,
+      this.#openedAt
+    )
+    return this.#controlRate.allows()
+  }
+
   onClosing(): void {
     this.inbox.deliver()
+  }
+
+  onInboxEmpty(): void {
+    this.#resumeReading()
   }
 
   // ---- receiving ----------------------------------------------------------
@@ -440,9 +464,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents {
     if (this.#timerKind === kind) return
     this.#timerKind = kind
     this.#timer?.interruptUnsafe()
-    const { after } = Context.get(this.#context, Timeouts)
+    const { context } = this.#heartbeats
+    const { after } = Context.get(context, Timeouts)
     const limit = kind === "closeHandshake" ? this.#options.closeHandshakeTimeout : this.#transportEndTimeout
-    this.#timer = Effect.runForkWith(this.#context)(
+    this.#timer = Effect.runForkWith(context)(
       Effect.andThen(
         after(kind, limit),
         Effect.sync(() => this.#timeUp(kind))

@@ -11,11 +11,13 @@ export type ControlQueue = Queue.Queue<Uint8Array, Cause.Done>
 /** What waits in a queue at most; the oldest are dropped. */
 const capacity = 16
 
+const none: ReadonlyArray<never> = []
+
 export class ControlQueues {
   #pings: ControlQueue | undefined
   #pongs: ControlQueue | undefined
   // Of those who handle pings instead of the automatic pong.
-  #handlers: ReadonlyArray<ControlQueue> = []
+  #handlers: ReadonlyArray<ControlQueue> = none
   #isEnded = false
 
   /** Whether someone handles pings instead of the automatic pong. */

@@ -20,12 +20,12 @@ export class ControlRate {
   #left: number
   #lookedAt: bigint
 
-  /** `perSecond`: frames; 0 for no limit. */
-  constructor(perSecond: number, clock: Clock.Clock) {
+  /** `perSecond`: frames; 0 for no limit. They add up from `openedAt` on, nanoseconds of the monotonic clock. */
+  constructor(perSecond: number, clock: Clock.Clock, openedAt: bigint) {
     this.#perSecond = perSecond
     this.#clock = clock
     this.#left = perSecond === 0 ? Number.POSITIVE_INFINITY : perSecond * second
-    this.#lookedAt = clock.monotonicTimeNanosUnsafe()
+    this.#lookedAt = openedAt
   }
 
   /** Counts a frame; `false`: it is one too many. */

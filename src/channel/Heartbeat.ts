@@ -64,12 +64,13 @@ export class Heartbeat {
   #taken = 0
   #sequence = 0
 
-  constructor(alive: Alive, options: HeartbeatOptions, clock: Clock.Clock) {
+  /** `openedAt`: the first sign of life. */
+  constructor(alive: Alive, options: HeartbeatOptions, clock: Clock.Clock, openedAt: bigint) {
     this.#alive = alive
     this.#clock = clock
     this.#options = options
-    this.#lifeAt = this.#now
-    this.#pingAt = this.#lifeAt
+    this.#lifeAt = openedAt
+    this.#pingAt = openedAt
     this.dueAt = this.#lifeAt + this.#interval
   }
 

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Heartbeat } from "./Heartbeat.ts"
+import type { Timeouts } from "./Timeouts.ts"
 
 /** Heartbeats that are looked at before everything else has a turn. */
 const turnSize = 256
@@ -17,16 +18,17 @@ const aTurn = Effect.andThen(Effect.yieldNow, Effect.yieldNow)
 
 export class Heartbeats {
   readonly clock: Clock.Clock
+  /** What the timers of these connections run in, too. */
+  readonly context: Context.Context<Timeouts>
 
-  readonly #context: Context.Context<never>
   // A binary heap by `dueAt`; `index` is where a heartbeat is in it.
   readonly #heap: Array<Heartbeat> = []
   #fiber: Fiber.Fiber<void> | undefined
   // Until when the fiber sleeps; `undefined`: there is none, as there are no heartbeats.
   #wakeAt: bigint | undefined
 
-  constructor(context: Context.Context<never>, clock: Clock.Clock) {
-    this.#context = context
+  constructor(context: Context.Context<Timeouts>, clock: Clock.Clock) {
+    this.context = context
     this.clock = clock
   }
 
@@ -35,7 +37,7 @@ export class Heartbeats {
     this.#insert(heartbeat)
     if (this.#wakeAt !== undefined && this.#wakeAt <= heartbeat.dueAt) return
     this.#fiber?.interruptUnsafe()
-    this.#fiber = Effect.runForkWith(this.#context)(this.#run)
+    this.#fiber = Effect.runForkWith(this.context)(this.#run)
   }
 
   /** The heartbeat is not looked at any more. May be called several times. */
@@ -116,6 +118,6 @@ export class Heartbeats {
 }
 
 /** Runs on the clock in context. */
-export const make: Effect.Effect<Heartbeats> = Effect.contextWith((context: Context.Context<never>) =>
-  Effect.map(Clock.Clock, (clock) => new Heartbeats(context, clock))
+export const make: Effect.Effect<Heartbeats, never, Timeouts> = Effect.contextWith(
+  (context: Context.Context<Timeouts>) => Effect.map(Clock.Clock, (clock) => new Heartbeats(context, clock))
 )

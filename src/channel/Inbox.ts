@@ -19,6 +19,12 @@ export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 /** Someone who waits for messages: takes what it wants, or is told of the end. */
 export type Reader = (end: End | undefined) => void
 
+/** Whose inbox it is. */
+export interface InboxOwner {
+  /** The last waiting message was taken. */
+  onInboxEmpty(): void
+}
+
 type Take<A> = Effect.Effect<A, WebSocketError | Cause.Done>
 
 const inPieces: Take<never> = Effect.suspend(() =>
@@ -28,6 +34,8 @@ const inPieces: Take<never> = Effect.suspend(() =>
 /** Bytes that a message keeps in memory beside its payload, roughly. */
 const overhead = 128
 
+const none: ReadonlyArray<never> = []
+
 export class Inbox {
   /**
    * Bytes that the waiting messages keep in memory, roughly: a message that is a
@@ -35,17 +43,19 @@ export class Inbox {
    */
   size = 0
 
-  #messages: Array<Received> = []
-  #readers: Array<Reader> = []
+  // `undefined`: none.
+  #messages: Array<Received> | undefined
+  // Who waits first, and those who wait behind it.
+  #reader: Reader | undefined
+  #others: ReadonlyArray<Reader> = none
   #end: End | undefined
   #isInPieces = false
   // The buffer that `size` counted last: the views of one chunk follow one another.
   #counted: ArrayBufferLike | undefined
-  readonly #onEmpty: () => void
+  readonly #owner: InboxOwner
 
-  /** `onEmpty` is called whenever the last waiting message was taken. */
-  constructor(onEmpty: () => void) {
-    this.#onEmpty = onEmpty
+  constructor(owner: InboxOwner) {
+    this.#owner = owner
   }
 
   /** All messages that wait, once there is one. */
@@ -59,7 +69,9 @@ export class Inbox {
   /** The first message that waits, once there is one. */
   get receive(): Take<ReceivedMessage> {
     return this.#read("Whole", () => {
-      const [message] = this.#messages.splice(0, 1) as unknown as Batch // as above
+      const messages = this.#messages as Array<ReceivedMessage> // as above
+      const message = messages.shift()!
+      if (messages.length === 0) this.#messages = undefined
       return message
     })
   }
@@ -85,17 +97,26 @@ export class Inbox {
 
   /** Has `reader` called, once, when there is a message or the end. There is neither now. */
   wait(reader: Reader): void {
-    this.#readers.push(reader)
+    if (this.#reader === undefined) this.#reader = reader
+    else this.#others = [...this.#others, reader]
   }
 
   /** The reader waits no more. */
   leave(reader: Reader): void {
-    this.#readers = this.#readers.filter((other) => other !== reader)
+    if (this.#reader === reader) this.#takeReader()
+    else this.#others = this.#others.filter((other) => other !== reader)
+  }
+
+  #takeReader(): Reader | undefined {
+    const reader = this.#reader
+    this.#reader = this.#others[0]
+    if (this.#others.length > 0) this.#others = this.#others.slice(1)
+    return reader
   }
 
   #takeAll(): ReadonlyArray<Received> {
-    const all = this.#messages
-    this.#messages = []
+    const all = this.#messages ?? none
+    this.#messages = undefined
     return all
   }
 
@@ -104,7 +125,7 @@ export class Inbox {
     if (this.isEmpty) {
       this.size = 0
       this.#counted = undefined
-      this.#onEmpty()
+      this.#owner.onInboxEmpty()
     }
     return taken
   }
@@ -129,11 +150,12 @@ export class Inbox {
   }
 
   get isEmpty(): boolean {
-    return this.#messages.length === 0
+    return this.#messages === undefined
   }
 
   push(message: Received): void {
-    this.#messages.push(message)
+    if (this.#messages === undefined) this.#messages = [message]
+    else this.#messages.push(message)
     this.size += overhead
     if (typeof message === "string") {
       this.size += message.length
@@ -147,7 +169,7 @@ export class Inbox {
 
   /** Hands the waiting messages to waiting readers, if there are both. */
   deliver(): void {
-    while (!this.isEmpty && this.#readers.length > 0) this.#readers.shift()?.(undefined)
+    while (!this.isEmpty && this.#reader !== undefined) this.#takeReader()?.(undefined)
   }
 
   /** No message will come any more: what waits is still delivered, then the end. The first call counts. */
@@ -160,8 +182,6 @@ export class Inbox {
   }
 
   #tellReaders(end: End): void {
-    const readers = this.#readers
-    this.#readers = []
-    for (const reader of readers) reader(end)
+    while (this.#reader !== undefined) this.#takeReader()?.(end)
   }
 }

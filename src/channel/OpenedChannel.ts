@@ -12,8 +12,7 @@ import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { Framing, type FramingOptions } from "./Framing.ts"
 import type { Heartbeats } from "./Heartbeats.ts"
 import type { CommonOptions } from "./Options.ts"
-import type { HandshakeStatistics } from "./Statistics.ts"
-import type { Timeouts } from "./Timeouts.ts"
+import type { HandshakeFacts } from "./Statistics.ts"
 import * as WebSocketChannel from "./WebSocketChannel.ts"
 
 /** A channel, with the engine that its server or client closes. */
@@ -33,7 +32,7 @@ export interface Agreement
   /** Time for the transport to end after the closing handshake; 0: no limit, and 30 seconds. */
   readonly transportEndTimeout: Duration.Duration
   readonly negotiated: NegotiatedExtensions
-  readonly handshake: HandshakeStatistics
+  readonly handshake: HandshakeFacts
   /** Those of the server or client. */
   readonly heartbeats: Heartbeats
   /** What is still to be sent of the handshake: a server's 101. */
@@ -45,10 +44,9 @@ export interface Agreement
 /** Makes the channel, and starts it. */
 export const start = Effect.fnUntraced(function* (
   agreement: Agreement
-): Effect.fn.Return<OpenedChannel, never, Framing | Timeouts> {
+): Effect.fn.Return<OpenedChannel, never, Framing> {
   const { answer, negotiated, options, request, response, role, subprotocol, transport } = agreement
   const framing = yield* Framing
-  const context = yield* Effect.context<Timeouts>()
   const core = new ChannelCore({
     role,
     transport,
@@ -66,8 +64,7 @@ export const start = Effect.fnUntraced(function* (
     }),
     options,
     handshake: agreement.handshake,
-    heartbeats: agreement.heartbeats,
-    context
+    heartbeats: agreement.heartbeats
   })
   const { extensions } = negotiated
   const channel = WebSocketChannel.make(core, { role, subprotocol, extensions, request, response })

@@ -19,6 +19,11 @@ export const HandshakeStatistics = Schema.Struct({
 /** What the opening handshake took. */
 export interface HandshakeStatistics extends Schema.Schema.Type<typeof HandshakeStatistics> {}
 
+/** The same as a connection keeps it: the duration in nanoseconds. */
+export interface HandshakeFacts extends Omit<HandshakeStatistics, "duration"> {
+  readonly nanos: number
+}
+
 /** What has gone through a channel, and how fast it answers. */
 export const Statistics = Schema.Struct({
   received: Traffic,

@@ -3,7 +3,6 @@
  * 4.1).
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
@@ -110,7 +109,7 @@ export const perform = Effect.fnUntraced(function* (
     handshake: {
       receivedOctets: headSize(head),
       sentOctets: request.bytes.length,
-      duration: Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
+      nanos: Number((yield* Clock.monotonicTimeNanos) - startedAt)
     }
   })
   return { ...opened, response }

@@ -4,7 +4,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
@@ -211,7 +210,7 @@ const accept = Effect.fnUntraced(function* ({
     handshake: {
       receivedOctets: headSize(head),
       sentOctets: response.success.length,
-      duration: Duration.nanos((yield* Clock.monotonicTimeNanos) - startedAt)
+      nanos: Number((yield* Clock.monotonicTimeNanos) - startedAt)
     }
   })
 })

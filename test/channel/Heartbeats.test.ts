@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import { Heartbeat } from "../../src/channel/Heartbeat.ts"
 import { Heartbeats } from "../../src/channel/Heartbeats.ts"
+import * as Timeouts from "../../src/channel/Timeouts.ts"
 import { settle } from "../support/apiSession.ts"
 
 /** Heartbeats on the test's clock, with a count of who sleeps on it, and a record of their pings. */
@@ -27,7 +28,7 @@ const setUp = Effect.gen(function* () {
         )
       })
   }
-  const context = yield* Effect.provideService(Effect.context<never>(), Clock.Clock, counted)
+  const context = yield* Effect.provideService(Effect.context<Timeouts.Timeouts>(), Clock.Clock, counted)
   const heartbeats = new Heartbeats(context, counted)
   const pings: Array<string> = []
   const start = (name: string, autoPingInterval: Duration.Input) => {
@@ -45,12 +46,12 @@ const setUp = Effect.gen(function* () {
       autoPingSize: 4,
       autoPingRestartOnAnyTraffic: false
     }
-    const heartbeat = new Heartbeat(alive, options, counted)
+    const heartbeat = new Heartbeat(alive, options, counted, clock.monotonicTimeNanosUnsafe())
     heartbeats.start(heartbeat)
     return { alive, heartbeat }
   }
   return { heartbeats, pings, start, sleepers: () => sleepers }
-})
+}).pipe(Effect.provide(Timeouts.layer))
 
 const seconds = (time: number) => Effect.andThen(TestClock.adjust(`${time} seconds`), settle)
 

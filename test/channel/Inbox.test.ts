@@ -7,11 +7,11 @@ import { EncodedText } from "../../src/message/Message.ts"
 import { settle } from "../support/apiSession.ts"
 import { fewestOperations, inStepsOf, inTurns } from "../support/steps.ts"
 
-const noop = (): void => {}
+const owner = { onInboxEmpty: () => {} }
 
 describe("Inbox", () => {
   it("counts what a message keeps in memory: its text, or the whole buffer it is a view of, once", () => {
-    const inbox = new Inbox(noop)
+    const inbox = new Inbox(owner)
     inbox.push("a".repeat(1000))
     const text = inbox.size
     assert.isAtLeast(text, 1000)
@@ -27,7 +27,7 @@ describe("Inbox", () => {
   it.effect("gives all that waits to a pull, one message to a receive, in order", () =>
     Effect.gen(function* () {
       let emptied = 0
-      const inbox = new Inbox(() => void emptied++)
+      const inbox = new Inbox({ onInboxEmpty: () => void emptied++ })
       for (const message of ["a", "b", "c"]) inbox.push(message)
       assert.strictEqual(yield* inbox.receive, "a")
       assert.strictEqual(emptied, 0)
@@ -39,7 +39,7 @@ describe("Inbox", () => {
 
   it.effect("serves those who wait in turn, and forgets who has gone", () =>
     Effect.gen(function* () {
-      const inbox = new Inbox(noop)
+      const inbox = new Inbox(owner)
       const gone = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
       const first = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
       const second = yield* Effect.forkChild(inbox.pull, { startImmediately: true })
@@ -55,7 +55,7 @@ describe("Inbox", () => {
     Effect.gen(function* () {
       for (let steps = fewestOperations; steps < 16; steps++) {
         for (let turns = 0; turns < 5; turns++) {
-          const inbox = new Inbox(noop)
+          const inbox = new Inbox(owner)
           const reading = yield* Effect.forkChild(
             inStepsOf(steps)(Effect.flip(Effect.all([inbox.pull, inbox.pull, inbox.pull])))
           )
@@ -75,7 +75,7 @@ describe("Inbox", () => {
 
   it.effect("delivers what waits before the end, and the end to everyone from then on", () =>
     Effect.gen(function* () {
-      const inbox = new Inbox(noop)
+      const inbox = new Inbox(owner)
       inbox.push("a")
       inbox.end(() => Cause.done())
       assert.deepStrictEqual(yield* inbox.pull, ["a"])
