@@ -104,10 +104,18 @@ export class Connection {
   isBusy = false
   readonly outgoing: OutgoingBytes
 
-  readonly #codec: Codec
+  readonly #decoder: FrameDecoder
+  readonly #assembler: MessageAssembler
+  readonly #writer: FrameWriter
+  readonly #compression: Compression | undefined
+  readonly #decompression: Decompression | undefined
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
-  readonly #received = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frames: 0, messages: 0 }
+  #receivedWireOctets = 0
+  #receivedPayloadOctets = 0
+  #receivedMessageOctets = 0
+  #receivedFrames = 0
+  #receivedMessages = 0
   #sentMessages = 0
   #sentMessageOctets = 0
   // Pings sent that no pong has come for.
@@ -120,7 +128,11 @@ export class Connection {
   constructor(codec: Codec, options: ConnectionOptions, events: ConnectionEvents) {
     this.outgoing = codec.outgoing
     this.keepBytes = !options.utf8validateIncoming
-    this.#codec = codec
+    this.#decoder = codec.decoder
+    this.#assembler = codec.assembler
+    this.#writer = codec.writer
+    this.#compression = codec.compression
+    this.#decompression = codec.decompression
     this.#options = options
     this.#events = events
   }
@@ -132,12 +144,18 @@ export class Connection {
 
   /** What was received, once the chunk at hand is through. */
   get received(): Traffic {
-    return { ...this.#received }
+    return {
+      wireOctets: this.#receivedWireOctets,
+      payloadOctets: this.#receivedPayloadOctets,
+      messageOctets: this.#receivedMessageOctets,
+      frames: this.#receivedFrames,
+      messages: this.#receivedMessages
+    }
   }
 
   /** What was sent. */
   get sent(): Traffic {
-    const { frames, payloadOctets } = this.#codec.writer
+    const { frames, payloadOctets } = this.#writer
     return {
       wireOctets: this.outgoing.total,
       payloadOctets,
@@ -152,14 +170,14 @@ export class Connection {
   /** Takes a chunk, and with it its ownership: payloads are unmasked in place. */
   receive(chunk: Uint8Array): void {
     if (!this.isReceiving) return
-    this.#received.wireOctets += chunk.length
-    this.#codec.decoder.push(chunk)
+    this.#receivedWireOctets += chunk.length
+    this.#decoder.push(chunk)
     this.goOn()
   }
 
   /** Goes on with the chunk at hand. */
   goOn(): void {
-    const { decoder } = this.#codec
+    const decoder = this.#decoder
     while (this.isReceiving && !this.isBusy) {
       const event = decoder.next()
       if (event === "NeedMore") return
@@ -173,17 +191,17 @@ export class Connection {
   transportClosed(): void {
     if (this.state === "Closed") return
     this.state = "Closed"
-    this.#codec.assembler.close()
-    this.#codec.compression?.close()
-    this.#codec.decompression?.close()
+    this.#assembler.close()
+    this.#compression?.close()
+    this.#decompression?.close()
   }
 
   #receiveData(decoder: FrameDecoder): void {
-    const received = this.#received
-    if (decoder.isFirst) received.frames++
-    received.payloadOctets += decoder.payload.length
+    if (decoder.isFirst) this.#receivedFrames++
+    this.#receivedPayloadOctets += decoder.payload.length
     if (this.state !== "Open") return
-    const { assembler, decompression } = this.#codec
+    const assembler = this.#assembler
+    const decompression = this.#decompression
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.fail(assembler.violation!)
     if (event === "Incomplete" && !this.inPieces) return
@@ -208,7 +226,7 @@ export class Connection {
   }
 
   #decompressPiece(decompression: Decompression, payload: Uint8Array, isLast: boolean): void {
-    const isText = !this.#codec.assembler.isBinary && this.#options.utf8validateIncoming
+    const isText = !this.#assembler.isBinary && this.#options.utf8validateIncoming
     this.#await((ready) =>
       decompression.piece(payload, isText, isLast, (pieces) =>
         ready(() => (typeof pieces === "string" ? this.fail(pieces) : this.#deliverPieces(pieces, isLast)))
@@ -230,22 +248,22 @@ export class Connection {
   }
 
   #deliverPieces(pieces: ReadonlyArray<Uint8Array>, isLast: boolean): void {
-    const { isBinary } = this.#codec.assembler
+    const { isBinary } = this.#assembler
     const last = pieces.length - 1
-    if (isLast) this.#received.messages++
+    if (isLast) this.#receivedMessages++
     if (isLast && last < 0) return this.#events.onMessage(new MessagePiece(noBytes, isBinary, true))
     for (const [index, piece] of pieces.entries()) {
       const ends = isLast && index === last
-      this.#received.messageOctets += piece.length
+      this.#receivedMessageOctets += piece.length
       // A header may come without any payload: that is no news.
       if (piece.length > 0 || ends) this.#events.onMessage(new MessagePiece(piece, isBinary, ends))
     }
   }
 
   #deliver(payload: Uint8Array, isValidated: boolean): void {
-    this.#received.messages++
-    this.#received.messageOctets += payload.length
-    if (this.#codec.assembler.isBinary) return this.#events.onMessage(payload)
+    this.#receivedMessages++
+    this.#receivedMessageOctets += payload.length
+    if (this.#assembler.isBinary) return this.#events.onMessage(payload)
     if (this.keepBytes) return this.#receiveBytesOfText(payload, isValidated)
     const text = Utf8.decode(payload)
     if (text !== undefined) return this.#events.onMessage(text)
@@ -291,14 +309,14 @@ export class Connection {
       this.#writeClose(Violation.statusCode(violation), Violation.description(violation))
     }
     this.state = "Failed"
-    this.#codec.assembler.close()
+    this.#assembler.close()
   }
 
   // ---- sending ------------------------------------------------------------
 
   /** A fragment is half sent: nothing but the rest of it may be sent. */
   get isInFrame(): boolean {
-    return this.#codec.writer.missing > 0
+    return this.#writer.missing > 0
   }
 
   /** Sends a whole text message; only while `Open`. */
@@ -307,7 +325,7 @@ export class Connection {
     if (autoFragmentSize > 0 && text.length * 3 > autoFragmentSize) {
       return this.sendBytes(Opcode.Text, Utf8.encode(text))
     }
-    const { writer } = this.#codec
+    const writer = this.#writer
     const before = writer.payloadOctets
     writer.writeText(Opcode.Text, text)
     this.#sentMessages++
@@ -323,17 +341,17 @@ export class Connection {
 
   /** Whether messages are compressed at all. */
   get isCompressing(): boolean {
-    return this.#codec.compression !== undefined
+    return this.#compression !== undefined
   }
 
   /** Whether a message of so many bytes is to be compressed. */
   compresses(length: number): boolean {
-    return this.#codec.compression?.isWorth(length) === true
+    return this.#compression?.isWorth(length) === true
   }
 
   /** As `sendBytes`, compressed; `written` is called once it is sent, or cannot be any more: within the call or later. */
   sendCompressed(opcode: number, payload: Uint8Array, written: () => void): void {
-    this.#codec.compression?.compress(payload, true, (compressed) =>
+    this.#compression?.compress(payload, true, (compressed) =>
       this.#writeCompressed(opcode, payload.length, compressed, written)
     )
   }
@@ -348,7 +366,7 @@ export class Connection {
   }
 
   #writeMessage(opcode: number, payload: Uint8Array, reservedBits: number): void {
-    const { writer } = this.#codec
+    const writer = this.#writer
     const size = this.#options.autoFragmentSize
     if (size === 0 || payload.length <= size) return writer.write(opcode, true, payload, reservedBits)
     for (let offset = 0; offset < payload.length; offset += size) {
@@ -365,7 +383,7 @@ export class Connection {
 
   /** Sends a message whose frames were made once, unless they must be masked; only while `Open`. */
   sendPrepared(message: PreparedMessage): void {
-    const { writer } = this.#codec
+    const writer = this.#writer
     if (writer.isMasking) return this.sendBytes(message.opcode, message.payload)
     const { bytes, frames } = message.framed(this.#options.autoFragmentSize)
     this.#sentMessages++
@@ -375,7 +393,7 @@ export class Connection {
 
   /** As `sendPrepared`, compressed once for all where that can be done; `written`: as that of `sendCompressed`. */
   sendPreparedCompressed(message: PreparedMessage, written: () => void): void {
-    this.#codec.compression?.compressPrepared(message, (compressed) =>
+    this.#compression?.compressPrepared(message, (compressed) =>
       this.#writeCompressed(message.opcode, message.payload.length, compressed, written)
     )
   }
@@ -383,7 +401,7 @@ export class Connection {
   /** The next fragments are those of a message with opcode `Text` or `Binary`; only while `Open`. */
   beginMessage(opcode: number, isCompressed: boolean): void {
     this.#fragmentOpcode = opcode
-    this.#fragmentCompression = isCompressed ? this.#codec.compression : undefined
+    this.#fragmentCompression = isCompressed ? this.#compression : undefined
   }
 
   /** Whether the message that was begun is compressed: its fragments are of whatever length comes out of that. */
@@ -397,7 +415,7 @@ export class Connection {
       if (this.state === "Open") {
         const opcode = this.#nextFragment()
         this.#sentMessageOctets += payload.length
-        this.#codec.writer.write(opcode, isFinal, bytes, opcode === Opcode.Continuation ? 0 : reservedBits)
+        this.#writer.write(opcode, isFinal, bytes, opcode === Opcode.Continuation ? 0 : reservedBits)
         if (isFinal) this.#sentMessages++
       }
       written()
@@ -408,12 +426,12 @@ export class Connection {
 
   /** Sends the header of a fragment, not the last one, whose `length` octets `continueFragment` sends. */
   beginFragment(length: number): void {
-    this.#codec.writer.beginFrame(this.#nextFragment(), length)
+    this.#writer.beginFrame(this.#nextFragment(), length)
   }
 
   /** Sends the next octets of the fragment that was begun, at most those it lacks. */
   continueFragment(payload: Uint8Array): void {
-    this.#codec.writer.continueFrame(payload)
+    this.#writer.continueFrame(payload)
     this.#sentMessageOctets += payload.length
   }
 
@@ -426,12 +444,12 @@ export class Connection {
   /** Sends a ping of at most 125 bytes; only while `Open`. */
   sendPing(payload: Uint8Array): void {
     this.#unansweredPings++
-    this.#codec.writer.write(Opcode.Ping, true, payload)
+    this.#writer.write(Opcode.Ping, true, payload)
   }
 
   /** Sends a pong of at most 125 bytes; only while `Open` or `CloseSent`. */
   sendPong(payload: Uint8Array): void {
-    this.#codec.writer.write(Opcode.Pong, true, payload)
+    this.#writer.write(Opcode.Pong, true, payload)
   }
 
   /** Starts the closing handshake; only while `Open`. The code must be sendable. */
@@ -447,6 +465,6 @@ export class Connection {
       return
     }
     this.localClose = { code: code ?? CloseCode.noStatusReceived, reason }
-    this.#codec.writer.write(Opcode.Close, true, CloseCode.encodePayload(code, reason))
+    this.#writer.write(Opcode.Close, true, CloseCode.encodePayload(code, reason))
   }
 }

@@ -46,6 +46,7 @@ class NodeTransport implements Transport, Turn.Participant {
 
   readonly #socket: Duplex
   readonly #addresses: Addresses | undefined
+  readonly #onWritten: (error?: Error | null) => void
   #listener: TransportListener | undefined
   #error: Error | undefined
   // What was read and is not handed out yet.
@@ -69,6 +70,13 @@ class NodeTransport implements Transport, Turn.Participant {
     }
     this.tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined
     this.channelType = channelTypeOf(socket)
+    // Node's "drain" comes only after more than its own high-water mark. A write that
+    // failed has made no room: the socket closes. Made here, the functions share what they close over.
+    this.#onWritten = (error) => {
+      if (error || !this.#isBehind || this.#socket.writableLength > 0) return
+      this.#isBehind = false
+      this.#listener?.onDrain()
+    }
     // Always heard, or a reset before the first `listen` would be thrown.
     socket.on("error", (error) => {
       this.#error = error
@@ -172,14 +180,6 @@ class NodeTransport implements Transport, Turn.Participant {
       socket.uncork()
     }
     if (socket.writableLength > 0) this.#isBehind = true
-  }
-
-  // Node's "drain" comes only after more than its own high-water mark. A write that
-  // failed has made no room: the socket closes.
-  readonly #onWritten = (error?: Error | null): void => {
-    if (error || !this.#isBehind || this.#socket.writableLength > 0) return
-    this.#isBehind = false
-    this.#listener?.onDrain()
   }
 
   end(): void {
