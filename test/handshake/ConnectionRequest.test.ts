@@ -65,6 +65,14 @@ describe("the Schemas of the opening handshake", () => {
     assert.deepStrictEqual(throughJson(ConnectionRequest, least).decoded, least)
   })
 
+  it("without a query has parameters that nobody can change, as all such requests share them", () => {
+    const params = parseQuery("")
+    assert.deepStrictEqual(Object.keys(params), [])
+    assert.isNull(Object.getPrototypeOf(params))
+    assert.isFalse(Reflect.set(params, "room", ["1"]))
+    assert.isUndefined(parseQuery("").room)
+  })
+
   it("a response is JSON, and comes back", () => {
     const { decoded, json } = throughJson(ConnectionResponse, response)
     assert.deepStrictEqual(decoded, response)
