@@ -7,8 +7,8 @@
 import { constants, createInflateRaw, type InflateRaw, inflateRawSync } from "node:zlib"
 import { SynchronousZlib } from "./SynchronousZlib.ts"
 
-/** A window of 32 KiB (RFC 7692 section 7.1.2), and as much behind it. */
-const maxOutputLength = 65_536
+/** A window of 32 KiB (RFC 7692 section 7.1.2), and 64 KiB behind it. */
+const maxOutputLength = 98_304
 /** All comes in one piece, also one byte too many. */
 const chunkSize = maxOutputLength + 1
 /** A stored block's type, its length, and the length's complement (RFC 1951 section 3.2.4). */
@@ -24,7 +24,7 @@ export interface Inflated {
 /**
  * Inflates a deflate stream that ends within `bytes`. What it refers to is looked for in
  * `window`, at most 32 KiB. Throws zlib's error where it does not end or is none,
- * and ERR_BUFFER_TOO_LARGE where window and output have more than 64 KiB.
+ * and ERR_BUFFER_TOO_LARGE where window and output have more than 96 KiB.
  */
 export const inflate = (window: Uint8Array, bytes: Uint8Array): Inflated => withWindow(run, window, bytes)
 

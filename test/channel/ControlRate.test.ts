@@ -43,7 +43,7 @@ describe("ControlRate", () => {
     [100, 110]
   ] as const)("after a pause, %i frames and another pause lets %i through at once", ([before, most]) =>
     Effect.gen(function* () {
-      const rate = new ControlRate(10, yield* Clock.Clock)
+      const rate = new ControlRate(10, yield* Clock.Clock, 0n)
       yield* TestClock.adjust("1 hour")
       for (let i = 0; i < before; i++) assert.isTrue(rate.allows())
       yield* TestClock.adjust("1 hour")
