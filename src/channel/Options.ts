@@ -170,7 +170,7 @@ export const hardened = {
   failByDrop: false,
   maxFramePayloadSize: 16 * mebibyte,
   maxMessagePayloadSize: 16 * mebibyte,
-  maxDecompressionRatio: 200,
+  maxDecompressionRatio: 500,
   maxControlFramesPerSecond: 100,
   openHandshakeTimeout: "10 seconds",
   closeHandshakeTimeout: "5 seconds",

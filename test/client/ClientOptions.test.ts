@@ -506,7 +506,7 @@ describe("ClientOptions", () => {
       failByDrop: false,
       maxFramePayloadSize: 16 * 1_048_576,
       maxMessagePayloadSize: 16 * 1_048_576,
-      maxDecompressionRatio: 200,
+      maxDecompressionRatio: 500,
       maxControlFramesPerSecond: 100,
       openHandshakeTimeout: Duration.seconds(10),
       closeHandshakeTimeout: Duration.seconds(5),

@@ -740,7 +740,7 @@ describe("ServerOptions", () => {
       failByDrop: false,
       maxFramePayloadSize: 16 * MiB,
       maxMessagePayloadSize: 16 * MiB,
-      maxDecompressionRatio: 200,
+      maxDecompressionRatio: 500,
       maxControlFramesPerSecond: 100,
       maxConnections: 16_384,
       maxConnectionsPerPeer: 1024,
