@@ -56,10 +56,16 @@ export class PreparedMessage {
     }
     const waiting = [done]
     this.#compressed.set(key, waiting)
-    compress((compressed) => {
-      this.#compressed.set(key, compressed)
-      for (const done of waiting) done(compressed)
-    })
+    try {
+      compress((compressed) => {
+        this.#compressed.set(key, compressed)
+        for (const done of waiting) done(compressed)
+      })
+    } catch (error) {
+      // Nobody else is to wait for what does not come.
+      this.#compressed.delete(key)
+      throw error
+    }
   }
 
   #frame(size: number): FramedMessage {

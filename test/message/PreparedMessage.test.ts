@@ -114,4 +114,26 @@ describe("PreparedMessage", () => {
     )
     assert.deepStrictEqual(message.payload, utf8("été"))
   })
+
+  it("is compressed once for all with one key, and again when that has thrown", () => {
+    const message = PreparedMessage.make("a")
+    const given: Array<string> = []
+    const give = (name: string) => (compressed: Uint8Array) => given.push(`${name} ${toHex(compressed)}`)
+    assert.throws(() =>
+      message.compressed(
+        "key",
+        () => {
+          throw new Error("no memory")
+        },
+        give("first")
+      )
+    )
+    let finish = (_: Uint8Array): void => assert.fail("not compressed again")
+    message.compressed("key", (done) => (finish = done), give("second"))
+    message.compressed("key", () => assert.fail("compressed twice"), give("third"))
+    assert.deepStrictEqual(given, [])
+    finish(Uint8Array.of(7))
+    message.compressed("key", () => assert.fail("compressed twice"), give("fourth"))
+    assert.deepStrictEqual(given, ["second 07", "third 07", "fourth 07"])
+  })
 })
