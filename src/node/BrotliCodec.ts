@@ -33,6 +33,7 @@ import {
 } from "node:zlib"
 import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import type { DecompressFailure, MessageCompressor, MessageDecompressor } from "../extension/MessageCodec.ts"
+import { plainViewOf } from "./PlainView.ts"
 
 export interface CompressorOptions {
   /** Whether messages refer to earlier ones. */
@@ -57,10 +58,6 @@ const windowBits = 15
 /** What is compressed, and what is decompressed from it, within a call: both take less than a millisecond. */
 const quickInput = 16_384
 const quickOutput = 65_536
-
-/** A plain view: a Buffer's subarrays are slower, and its `slice` does not copy. */
-const plainViewOf = ({ buffer, byteLength, byteOffset }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
 
 class BrotliCompressor implements MessageCompressor {
   readonly aloneKey: string | undefined

@@ -34,6 +34,7 @@ import {
 import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import { SlidingWindow } from "../bytes/SlidingWindow.ts"
 import type { DecompressFailure, MessageCompressor, MessageDecompressor } from "../extension/MessageCodec.ts"
+import { plainViewOf } from "./PlainView.ts"
 import { inflate } from "./SharedInflate.ts"
 
 /** How the messages of one direction are decompressed. */
@@ -107,7 +108,7 @@ class DeflateCompressor implements MessageCompressor {
     deflate(payload, options, (compressed) => {
       if (this.#isClosed) return
       this.#remember(payload, isFinal)
-      done(isFinal ? withoutTail(compressed) : viewOf(compressed, compressed.length))
+      done(isFinal ? withoutTail(compressed) : plainViewOf(compressed))
     })
   }
 
@@ -161,11 +162,8 @@ const deflate = (payload: Uint8Array, options: ZlibOptions, done: (compressed: U
   })
 }
 
-const withoutTail = (compressed: Uint8Array): Uint8Array => viewOf(compressed, compressed.length - tailLength)
-
-/** A plain view: a Buffer's subarrays are slower, and its `slice` does not copy. */
-const viewOf = ({ buffer, byteOffset }: Uint8Array, length: number): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, length)
+const withoutTail = (compressed: Uint8Array): Uint8Array =>
+  plainViewOf(compressed, compressed.length - tailLength)
 
 /**
  * What goes after a message: the empty stored block that its sender has cut off, and
@@ -316,7 +314,7 @@ class DeflateDecompressor implements MessageDecompressor {
   #take(chunk: Uint8Array): boolean {
     this.#left -= chunk.length
     if (this.#left < 0) return false
-    const bytes = viewOf(chunk, chunk.length)
+    const bytes = plainViewOf(chunk)
     this.#inflated.append(bytes)
     this.#window.append(bytes, this.#windowSize)
     return true

@@ -17,6 +17,7 @@ import type {
   Transport,
   TransportListener
 } from "../transport/Transport.ts"
+import { plainViewOf } from "./PlainView.ts"
 import * as Turn from "./Turn.ts"
 
 /** The transport on a connected socket, which must have been made with `allowHalfOpen`. */
@@ -121,8 +122,7 @@ class NodeTransport implements Transport, Turn.Participant {
   #read(): void {
     this.#socket.on("data", (chunk: Uint8Array) => {
       this.deliver()
-      // A plain view: a Buffer's subarrays are slower, and its `slice` does not copy.
-      this.#chunk = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      this.#chunk = plainViewOf(chunk)
       Turn.delivers(this)
     })
   }

@@ -14,6 +14,7 @@ import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import { crc32c } from "../bytes/Crc32c.ts"
 import { viewOf } from "../bytes/Masking.ts"
 import type { DecompressFailure, MessageCompressor, MessageDecompressor } from "../extension/MessageCodec.ts"
+import { plainViewOf } from "./PlainView.ts"
 
 export interface CodecOptions {
   /** Whether all messages are one stream. */
@@ -255,7 +256,7 @@ const announcedLength = (block: Uint8Array): number => {
 const uncompress = (block: Uint8Array): Uint8Array | undefined => {
   try {
     const data = uncompressSync(block)
-    return typeof data === "string" ? undefined : new Uint8Array(data.buffer, data.byteOffset, data.length)
+    return typeof data === "string" ? undefined : plainViewOf(data)
   } catch {
     return undefined
   }
