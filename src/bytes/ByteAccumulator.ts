@@ -42,15 +42,15 @@ export class ByteAccumulator {
 
   /**
    * Adds a piece. A large one is kept by reference and must not change. `total`: the
-   * length that all pieces will have in the end, once that is announced.
+   * length that all pieces will have in the end, once that is announced. Whether the piece was kept.
    */
-  append(piece: Uint8Array, total = 0): void {
+  append(piece: Uint8Array, total = 0): boolean {
     if (!this.#isWhole && this.length + piece.length >= total * wholeFrom && total > 0) this.#openWhole(total)
     this.length += piece.length
     if (!this.#isWhole && isWorthKeeping(piece)) {
       this.#closeRun()
       this.#parts.push(piece)
-      return
+      return true
     }
     let offset = 0
     while (offset < piece.length) {
@@ -60,6 +60,7 @@ export class ByteAccumulator {
       this.#blockLength += count
       offset += count
     }
+    return false
   }
 
   /** All bytes collected, in order, not joined; the accumulator is empty afterwards. */

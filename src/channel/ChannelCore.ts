@@ -189,11 +189,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
 
   // ---- transport ----------------------------------------------------------
 
-  onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): boolean {
     this.#heartbeat?.onData()
     if (!this.#isBusy) return this.#takeTurn(() => this.#connection.receive(chunk))
     this.#held ??= []
     this.#held.push(chunk)
+    return false
   }
 
   onReady(): void {
@@ -217,12 +218,13 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     return this.#isBusy || this.inbox.size >= this.#options.maxReceiveBufferSize
   }
 
-  #takeTurn(receive: () => void): void {
+  #takeTurn<A>(receive: () => A): A {
     this.#outbox.isInTurn = true
-    receive()
+    const outcome = receive()
     this.inbox.deliver()
     this.#outbox.isInTurn = false
     this.#afterTurn()
+    return outcome
   }
 
   onEnd(): void {

@@ -70,6 +70,7 @@ const read = <A, E>(
       onData: (chunk) => {
         const outcome = push(chunk)
         if (outcome !== undefined) finish(outcome)
+        return false
       },
       onEnd: () => finish(ended(undefined)),
       onClose: (cause) => finish(ended(cause))
@@ -82,7 +83,7 @@ const nothing = (): void => {}
 
 /** Discards whatever comes. */
 export const ignoring: TransportListener = {
-  onData: nothing,
+  onData: () => true,
   onEnd: nothing,
   onDrain: nothing,
   onClose: nothing

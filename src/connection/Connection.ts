@@ -111,6 +111,8 @@ export class Connection {
   readonly #decompression: Decompression | undefined
   readonly #options: ConnectionOptions
   readonly #events: ConnectionEvents
+  // Views of the chunk at hand were handed on, or are kept.
+  #isChunkInUse = false
   #receivedWireOctets = 0
   #receivedPayloadOctets = 0
   #receivedMessageOctets = 0
@@ -167,12 +169,17 @@ export class Connection {
 
   // ---- receiving ----------------------------------------------------------
 
-  /** Takes a chunk, and with it its ownership: payloads are unmasked in place. */
-  receive(chunk: Uint8Array): void {
-    if (!this.isReceiving) return
+  /**
+   * Takes a chunk, and with it its ownership: payloads are unmasked in place. Whether it is used up: if so, nothing
+   * refers to it any more.
+   */
+  receive(chunk: Uint8Array): boolean {
+    if (!this.isReceiving) return true
     this.#receivedWireOctets += chunk.length
+    this.#isChunkInUse = false
     this.#decoder.push(chunk)
     this.goOn()
+    return !this.#isChunkInUse && !this.isBusy
   }
 
   /** Goes on with the chunk at hand. */
@@ -204,9 +211,10 @@ export class Connection {
     const decompression = this.#decompression
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.fail(assembler.violation!)
-    if (event === "Incomplete" && !this.inPieces) return
-    const payload = assembler.take()
     const isLast = event === "Message"
+    if (assembler.keepsPiece && !(isLast && this.#becomesString)) this.#isChunkInUse = true
+    if (!isLast && !this.inPieces) return
+    const payload = assembler.take()
     if (assembler.isCompressed && decompression !== undefined) {
       if (this.inPieces) this.#decompressPiece(decompression, payload, isLast)
       else this.#decompress(decompression, payload)
@@ -215,6 +223,12 @@ export class Connection {
     } else {
       this.#deliver(payload, assembler.isValidated)
     }
+  }
+
+  /** The message that the assembler holds is decoded at once, and its bytes are let go. */
+  get #becomesString(): boolean {
+    const { isBinary, isCompressed } = this.#assembler
+    return !isBinary && !isCompressed && !this.keepBytes && !this.inPieces
   }
 
   #decompress(decompression: Decompression, payload: Uint8Array): void {
@@ -278,6 +292,7 @@ export class Connection {
   }
 
   #receiveControl(opcode: number, payload: Uint8Array): void {
+    this.#isChunkInUse = true
     if (opcode === Opcode.Ping) return this.#events.onPing(payload)
     if (opcode === Opcode.Pong) return this.#receivePong(payload)
     const content = CloseCode.decodePayload(payload)

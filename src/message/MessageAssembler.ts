@@ -34,6 +34,8 @@ export class MessageAssembler {
   isCompressed = false
   /** The complete message is text whose UTF-8 was validated as it came. */
   isValidated = false
+  /** What was collected or is complete is in the memory of the piece that was accepted last. */
+  keepsPiece = false
   violation: Violation | undefined
 
   /** Bytes that a message may have. */
@@ -68,6 +70,7 @@ export class MessageAssembler {
       if (frame.isLast && frame.fin && frame.opcode !== Opcode.Continuation) {
         this.#open = false
         this.isValidated = false
+        this.keepsPiece = true
         this.#payload = frame.payload
         return "Message"
       }
@@ -95,17 +98,20 @@ export class MessageAssembler {
     }
     this.#collected ??= new ByteAccumulator()
     // With the last frame's header the message's length is known.
-    this.#collected.append(frame.payload, frame.fin ? this.#size : 0)
+    this.keepsPiece = this.#collected.append(frame.payload, frame.fin ? this.#size : 0)
     return "Incomplete"
   }
 
   /** What was collected and this piece behind it. */
   #joinCollected(piece: Uint8Array): Uint8Array {
     const collected = this.#collected
+    this.keepsPiece = collected === undefined
     if (collected === undefined) return piece
     this.#collected = undefined
     collected.append(piece)
-    return collected.take()
+    const joined = collected.take()
+    this.keepsPiece = joined.buffer === piece.buffer
+    return joined
   }
 
   #validateText(bytes: Uint8Array): boolean {

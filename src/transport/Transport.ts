@@ -16,8 +16,11 @@ import type { ProxyFailure, ProxyRefused } from "../handshake/ProxyConnect.ts"
 
 /** What a transport tells its owner. No call is made from within a call on the transport. */
 export interface TransportListener {
-  /** Bytes came; they belong to the listener, which may change them. */
-  onData(chunk: Uint8Array): void
+  /**
+   * Bytes came; they belong to the listener, which may change them. Whether they are used up: if so, nothing refers
+   * to them any more, and the transport may use their memory again.
+   */
+  onData(chunk: Uint8Array): boolean
   /** The peer has ended its side: no more bytes will come. */
   onEnd(): void
   /** `bufferedAmount` fell to 0 after it had been larger. */

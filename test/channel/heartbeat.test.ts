@@ -307,7 +307,11 @@ describe.each(roles)("what holds up the pings and pongs of a %s", (role) => {
       peerEnd.pause()
       // One chunk at a time.
       const nothing = () => {}
-      peerEnd.listen({ onData: () => peerEnd.pause(), onEnd: nothing, onDrain: nothing, onClose: nothing })
+      const onData = () => {
+        peerEnd.pause()
+        return true
+      }
+      peerEnd.listen({ onData, onEnd: nothing, onDrain: nothing, onClose: nothing })
       yield* Effect.forkChild(
         Effect.forEach(Array.from({ length: 100 }), () => channel.send(new Uint8Array(100)))
       )

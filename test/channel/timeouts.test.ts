@@ -44,7 +44,7 @@ const endOf = (transport: Transport.Transport) =>
   Effect.callback<void>((resume) => {
     const nothing = () => {}
     transport.listen({
-      onData: nothing,
+      onData: () => true,
       onEnd: nothing,
       onDrain: nothing,
       onClose: () => resume(Effect.void)

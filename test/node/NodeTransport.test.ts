@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer"
 import * as Net from "node:net"
 import { Duplex, duplexPair } from "node:stream"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Queue from "effect/Queue"
@@ -62,6 +63,35 @@ describe("NodeTransport", () => {
     assert.isUndefined(NodeTransport.addressOf(address, port))
   })
 
+  it.effect("frees the memory of long chunks that are used up, and of no others", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const chunks: Array<Uint8Array> = []
+      const freed: Array<boolean> = []
+      const done = yield* Deferred.make<void>()
+      let received = 0
+      transport.listen({
+        onData: (chunk) => {
+          freed.push(...chunks.splice(0).map(({ length }) => length === 0))
+          received += chunk.length
+          if (chunk.length > 10_000) chunks.push(chunk)
+          if (received >= 2 * mebibyte.length) Deferred.doneUnsafe(done, Effect.void)
+          return received <= mebibyte.length
+        },
+        onEnd: () => {},
+        onDrain: () => {},
+        onClose: () => {}
+      })
+      for (let i = 0; i < 2; i++) peer.socket.write(mebibyte)
+      transport.resume()
+      yield* Deferred.await(done)
+      const used = freed.lastIndexOf(true)
+      assert.isAbove(used, 4)
+      assert.isBelow(used, freed.length - 4)
+      assert.strictEqual(freed.indexOf(false), used + 1)
+    })
+  )
+
   it.effect("a paused transport reads neither bytes nor the end", () =>
     Effect.gen(function* () {
       const { peer, transport } = yield* makePair
@@ -116,6 +146,7 @@ describe("NodeTransport", () => {
               transport.write([latin1(answer)])
               buffered.push(transport.bufferedAmount)
             }
+            return true
           },
           onEnd: () => {},
           onDrain: () => {},

@@ -125,6 +125,7 @@ describe("a mock of", () => {
           onData: (chunk) => {
             received.push(...chunk)
             Deferred.doneUnsafe(done, Effect.void)
+            return true
           },
           onEnd: () => {},
           onDrain: () => {},

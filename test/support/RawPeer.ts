@@ -87,11 +87,12 @@ export class RawPeer implements Transport.TransportListener {
     transport.listen(this)
   }
 
-  onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): boolean {
     if (this.isSipping) this.#transport.pause()
     this.received += chunk.length
     this.#bytes = concat(this.#bytes, chunk)
     this.#wake()
+    return false
   }
 
   onEnd(): void {

@@ -33,8 +33,8 @@ const received = (message: ReceivedMessage): Received =>
   typeof message === "string"
     ? ["text", message]
     : message instanceof EncodedText
-      ? ["encodedText", message.bytes.slice()]
-      : ["binary", message.slice()]
+      ? ["encodedText", message.bytes]
+      : ["binary", message]
 
 export class TestConnection {
   readonly connection: Connection
@@ -82,22 +82,25 @@ export class TestConnection {
       {
         onMessage: (message) => {
           if (!(message instanceof MessagePiece)) return record(received(message))
-          pieces.push(message.bytes.slice())
+          pieces.push(message.bytes)
           if (!message.isLast) return
           record([message.isBinary ? "binary" : "encodedText", joined(pieces)])
           pieces = []
         },
-        onPing: (payload) => record(["ping", payload.slice()]),
-        onPong: (payload) => record(["pong", payload.slice()]),
+        onPing: (payload) => record(["ping", payload]),
+        onPong: (payload) => record(["pong", payload]),
         onReady: () => this.connection.goOn(),
         onClosing: () => this.onClosing()
       }
     )
   }
 
-  /** Receives copies of the chunks, one after the other. */
+  /** Receives copies of the chunks, one after the other, and destroys those that are said to be used up. */
   receive(...chunks: ReadonlyArray<Uint8Array>): this {
-    for (const chunk of chunks) this.connection.receive(chunk.slice())
+    for (const chunk of chunks) {
+      const own = new Uint8Array(chunk)
+      if (this.connection.receive(own)) own.fill(0xa5)
+    }
     return this
   }
 

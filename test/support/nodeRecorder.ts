@@ -40,10 +40,11 @@ export class Recorder extends Waiting implements Transport.TransportListener {
   cause: unknown
   received = 0
 
-  onData(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): boolean {
     this.chunks.push(chunk)
     this.received += chunk.length
     this.wake()
+    return false
   }
 
   onEnd(): void {

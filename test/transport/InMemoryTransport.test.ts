@@ -112,9 +112,9 @@ describe("InMemoryTransport", () => {
       Effect.gen(function* () {
         const { client, server } = yield* InMemoryTransport.makePair({ chunkSize: 1 })
         class PausesAfterOne extends Recorder {
-          override onData(chunk: Uint8Array): void {
-            super.onData(chunk)
+          override onData(chunk: Uint8Array): boolean {
             server.pause()
+            return super.onData(chunk)
           }
         }
         const atServer = new PausesAfterOne()

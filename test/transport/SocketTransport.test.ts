@@ -81,7 +81,7 @@ describe("SocketTransport", () => {
         onData: (chunk) => {
           transport.pause()
           chunk.fill(0)
-          recorder.onData(chunk)
+          return recorder.onData(chunk)
         },
         onEnd: () => {},
         onDrain: () => {},
@@ -121,9 +121,9 @@ describe("SocketTransport", () => {
       })
       const transport = yield* SocketTransport.fromSocket(socket)
       class PausesAlways extends Recorder {
-        override onData(chunk: Uint8Array): void {
+        override onData(chunk: Uint8Array): boolean {
           transport.pause()
-          super.onData(chunk)
+          return super.onData(chunk)
         }
       }
       const recorder = new PausesAlways()
@@ -229,9 +229,9 @@ describe("SocketTransport", () => {
       })
       const transport = yield* SocketTransport.fromSocket(socket)
       class PausesAlways extends Recorder {
-        override onData(chunk: Uint8Array): void {
+        override onData(chunk: Uint8Array): boolean {
           transport.pause()
-          super.onData(chunk)
+          return super.onData(chunk)
         }
       }
       const recorder = new PausesAlways()
