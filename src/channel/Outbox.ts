@@ -9,6 +9,7 @@
 import * as Effect from "effect/Effect"
 import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
 import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
+import { inOrder } from "../transport/inOrder.ts"
 import type { Transport } from "../transport/Transport.ts"
 import type { WebSocketError } from "./WebSocketError.ts"
 
@@ -26,6 +27,22 @@ interface Waiting {
   readonly write: () => void
   readonly refuse: (() => void) | undefined
   readonly resume: (effect: Effect.Effect<void, WebSocketError>) => void
+}
+
+// Those with a flush scheduled: one task for all of a broadcast takes less than one for each.
+let due: Array<Outbox> = []
+
+const flushDue = (): void => {
+  const all = due
+  due = []
+  inOrder(
+    all,
+    (outbox) => outbox.turnEnded(),
+    (rest) => {
+      due = [...rest, ...due]
+      queueMicrotask(flushDue)
+    }
+  )
 }
 
 export class Outbox {
@@ -108,10 +125,14 @@ export class Outbox {
     if (this.#outgoing.length >= flushAt) return this.flush()
     if (this.isInTurn || this.#isFlushScheduled) return
     this.#isFlushScheduled = true
-    queueMicrotask(() => {
-      this.#isFlushScheduled = false
-      this.flush()
-    })
+    if (due.length === 0) queueMicrotask(flushDue)
+    due.push(this)
+  }
+
+  /** The turn has ended. */
+  turnEnded(): void {
+    this.#isFlushScheduled = false
+    this.flush()
   }
 
   /** Writes to the transport, and lets waiting senders write while there is room. */

@@ -7,6 +7,8 @@
  * per message of 32 bytes: one in flight 14.3 us, this way 12.1 us; sixteen 1.9 us and 1.4 us.
  */
 
+import { inOrder } from "../transport/inOrder.ts"
+
 /** A socket that takes part in a turn. */
 export interface Participant {
   /** Hands out what was read. */
@@ -31,22 +33,39 @@ export const writesOut = (participant: Participant): boolean => {
   return isDelivering
 }
 
-const run = (): void => {
+const run = (): void =>
+  inOrder(
+    [deliver, writeOut],
+    (step) => step(),
+    (rest) => {
+      for (const step of rest) setImmediate(step)
+    }
+  )
+
+const deliver = (): void => {
   const all = readers
   readers = []
-  let count = 0
   isDelivering = true
   try {
-    for (const reader of all) {
-      count++
-      reader.deliver()
-    }
+    inOrder(
+      all,
+      (reader) => reader.deliver(),
+      (rest) => rest.forEach(delivers)
+    )
   } finally {
     isDelivering = false
-    // What one of them throws is not the others' loss.
-    for (const reader of all.slice(count)) delivers(reader)
-    const answered = writers
-    writers = []
-    for (const writer of answered) writer.writeOut()
   }
+}
+
+const writeOut = (): void => {
+  const answered = writers
+  writers = []
+  inOrder(
+    answered,
+    (writer) => writer.writeOut(),
+    (rest) => {
+      writers = [...rest, ...writers]
+      setImmediate(writeOut)
+    }
+  )
 }

@@ -6,6 +6,8 @@ import { Outbox } from "../../src/channel/Outbox.ts"
 import { invalidCall } from "../../src/channel/WebSocketError.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
 import type { Transport } from "../../src/transport/Transport.ts"
+import { settle } from "../support/apiSession.ts"
+import { throws, uncaught } from "../support/uncaught.ts"
 
 /** A transport that holds what it is given until it is told to let go. */
 const holding = () => {
@@ -110,4 +112,25 @@ describe("Outbox", () => {
       12_000
     )
   })
+
+  it.effect("a transport that throws keeps nobody else's messages from leaving", () =>
+    Effect.gen(function* () {
+      const failing = holding()
+      const good = holding()
+      Object.assign(failing.transport, { write: () => throws("on writing") })
+      const thrown = yield* uncaught(
+        Effect.gen(function* () {
+          for (const { transport } of [failing, good]) {
+            const outgoing = new OutgoingBytes(new SlabPool())
+            const outbox = new Outbox(outgoing, transport, 10)
+            yield* outbox.send("Message", () => outgoing.append(new Uint8Array(5)))
+          }
+          assert.deepStrictEqual(good.writes, [])
+          yield* settle
+        })
+      )
+      assert.deepStrictEqual(thrown, ["on writing"])
+      assert.deepStrictEqual(good.writes, [new Uint8Array(5)])
+    })
+  )
 })

@@ -1,18 +1,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Turn from "../../src/node/Turn.ts"
+import { throws, uncaught } from "../support/uncaught.ts"
 
 const immediate = Effect.callback<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
 /** Takes part, and writes down what it is called for. */
-const participant = (name: string, calls: Array<string>, onDeliver = () => {}): Turn.Participant => ({
+const participant = (
+  name: string,
+  calls: Array<string>,
+  onDeliver: () => void = () => {},
+  onWriteOut: () => void = () => {}
+): Turn.Participant => ({
   deliver: () => {
     calls.push(`${name} delivers`)
     onDeliver()
   },
-  writeOut: () => calls.push(`${name} writes out`)
+  writeOut: () => {
+    calls.push(`${name} writes out`)
+    onWriteOut()
+  }
 })
 
 describe("Turn", () => {
@@ -48,36 +57,29 @@ describe("Turn", () => {
   it.effect("what one throws keeps nobody else from delivering and writing out", () =>
     Effect.gen(function* () {
       const calls: Array<string> = []
-      const first = participant("first", calls, () => Turn.writesOut(first))
-      const thrown = yield* Effect.acquireUseRelease(
-        Effect.sync(() => {
-          const listeners = process.listeners("uncaughtException")
-          const errors: Array<unknown> = []
-          process.removeAllListeners("uncaughtException")
-          process.on("uncaughtException", (error) => errors.push(error))
-          return { listeners, errors }
-        }),
-        ({ errors }) =>
-          Effect.gen(function* () {
-            Turn.delivers(first)
-            Turn.delivers(
-              participant("bad", calls, () => {
-                throw "thrown"
-              })
-            )
-            Turn.delivers(participant("last", calls))
-            yield* immediate
-            yield* immediate
-            return errors
-          }),
-        ({ listeners }) =>
-          Effect.sync(() => {
-            process.removeAllListeners("uncaughtException")
-            for (const listener of listeners) process.on("uncaughtException", listener)
-          })
+      const takesPart = (name: string, writeOut = () => {}): Turn.Participant => {
+        const it = participant(name, calls, () => Turn.writesOut(it), writeOut)
+        return it
+      }
+      const thrown = yield* uncaught(
+        Effect.gen(function* () {
+          Turn.delivers(takesPart("first", () => throws("while writing")))
+          Turn.delivers(takesPart("second"))
+          Turn.delivers(participant("bad", calls, () => throws("while delivering")))
+          Turn.delivers(participant("last", calls))
+          for (let turn = 0; turn < 3; turn++) yield* immediate
+        })
       )
-      assert.deepStrictEqual(thrown, ["thrown"])
-      assert.deepStrictEqual(calls, ["first delivers", "bad delivers", "first writes out", "last delivers"])
+      assert.deepStrictEqual(thrown.sort(), ["while delivering", "while writing"])
+      const writing = ["first writes out", "second writes out"]
+      assert.sameMembers(calls, [
+        ...["first delivers", "second delivers", "bad delivers", "last delivers"],
+        ...writing
+      ])
+      assert.deepStrictEqual(
+        calls.filter((call) => call.endsWith("writes out")),
+        writing
+      )
     })
   )
 })
