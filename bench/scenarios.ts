@@ -103,6 +103,15 @@ const memory = (
   message
 })
 
+const room = (id: string, members: number, inFlight: number): RoomScenario => ({
+  kind: "room",
+  id,
+  title: `${members} members, 32 B text to all, ${inFlight} in flight`,
+  members,
+  inFlight,
+  message: text(32)
+})
+
 export const withConnections = (scenario: MemoryScenario, connections: number): MemoryScenario =>
   memory(scenario.id, connections, scenario.state, scenario.messages, scenario.message)
 
@@ -126,14 +135,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   memory("h2", 5000, "deflate, 1 KiB each way", 1, deflated(KiB)),
   memory("h2-64", 500, "deflate, 64 x 1 KiB each way", 64, deflated(KiB)),
   { kind: "start", id: "i", title: "process start to first echo", launches: 5, message: text(32) },
-  {
-    kind: "room",
-    id: "j",
-    title: "1,000 members, 32 B text to all, 1 in flight",
-    members: 1000,
-    inFlight: 1,
-    message: text(32)
-  }
+  room("j", 1000, 1),
+  room("j16", 1000, 16)
 ]
 
 /** Some of each kind, to see that everything works. */

@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { type Message, PreparedMessage, type WebSocketChannel, WebSocketServer } from "effect-websocket"
+import { type Message, WebSocketChannel, WebSocketServer } from "effect-websocket"
 import { hasMode } from "../announce.ts"
 import { launch } from "../launch.ts"
 
@@ -13,10 +13,7 @@ const Echo = WebSocketServer.serve({
 
 const members = new Set<WebSocketChannel.Channel>()
 
-const toEveryone = (message: Message) => {
-  const prepared = PreparedMessage.make(message)
-  return Effect.forEach(members, (member) => Effect.ignore(member.send(prepared)), { discard: true })
-}
+const toEveryone = (message: Message) => WebSocketChannel.broadcast(members, message, "suspend")
 
 const Room = WebSocketServer.serve({
   onOpen: (channel) =>

@@ -20,6 +20,14 @@ export type SlowConsumer =
   | "drop"
   | { readonly close: typeof CloseCode.policyViolation | typeof CloseCode.tryAgainLater }
 
+export const sendNow: unique symbol = Symbol("sendNow")
+
+/** A channel that can send without an effect, which for many short messages is most of the time. */
+export interface SendsNow {
+  /** Sends the message if nothing keeps it from being sent now: whether it was sent. */
+  [sendNow](message: PreparedMessage): boolean
+}
+
 /**
  * Sends a message to all channels at once, framed and compressed once for them. It has been sent when all that keep
  * up have it; only with `"suspend"` does it wait for the others, who never keep these from theirs. Channels that are
@@ -32,12 +40,17 @@ export const broadcast = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const prepared = message instanceof PreparedMessage ? message : new PreparedMessage(message)
+    const others = Array.from(channels).filter((channel) => !isSentNow(channel, prepared))
+    if (others.length === 0) return Effect.void
     const send = sendTo(slowConsumer)
-    return Effect.forEach(channels, (channel) => Effect.ignore(send(channel, prepared)), {
+    return Effect.forEach(others, (channel) => Effect.ignore(send(channel, prepared)), {
       concurrency: "unbounded",
       discard: true
     })
   })
+
+const isSentNow = (channel: Channel & Partial<SendsNow>, message: PreparedMessage): boolean =>
+  channel[sendNow]?.(message) === true
 
 const sendTo =
   (slowConsumer: SlowConsumer) =>

@@ -86,10 +86,15 @@ export class Outbox {
       refuse()
       return Effect.void
     }
-    if (this.#mustWait(sent)) return this.#awaitTurn(sent, write, refuse)
+    return this.sendNow(sent, write) ? Effect.void : this.#awaitTurn(sent, write, refuse)
+  }
+
+  /** As `send`, if nothing has to wait: whether it was sent. */
+  sendNow(sent: Sent, write: () => void): boolean {
+    if (this.#mustWait(sent)) return false
     write()
     this.#scheduleFlush()
-    return Effect.void
+    return true
   }
 
   #mustWait(sent: Sent): boolean {

@@ -90,6 +90,16 @@ export class Sender {
     })
   }
 
+  /** Sends a message if nothing keeps it from being sent now: whether it was sent. */
+  sendNow(message: PreparedMessage): boolean {
+    const connection = this.#connection
+    return (
+      connection.state === "Open" &&
+      !connection.compresses(message.payload.length) &&
+      this.#outbox.sendNow("Message", () => connection.sendPrepared(message))
+    )
+  }
+
   #send(message: Sendable, refuse: Refuse): Effect.Effect<void, WebSocketError> {
     if (typeof message === "string") return this.#sendText(message, false, refuse)
     if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false, refuse)

@@ -20,7 +20,9 @@ import {
   toIncomingMessage,
   toMessage
 } from "../message/Message.ts"
+import type { PreparedMessage } from "../message/PreparedMessage.ts"
 import { detailsOf, type TlsFacts, type TransportDetails } from "../transport/Transport.ts"
+import { type SendsNow, sendNow } from "./Broadcast.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import type { FragmentedOptions, MessageWriter, Sendable } from "./Sender.ts"
@@ -188,7 +190,7 @@ export const make = (core: ChannelCore, agreed: Agreed): Channel => new OpenChan
  * What a connection does not use is not made: effects, streams and functions are made when they are asked for. The
  * functions need no `this`, so that they can be handed on.
  */
-class OpenChannel implements Channel {
+class OpenChannel implements Channel, SendsNow {
   readonly role: Channel["role"]
   readonly subprotocol: Channel["subprotocol"]
   readonly extensions: Channel["extensions"]
@@ -261,6 +263,10 @@ class OpenChannel implements Channel {
     const { sender } = this.#core
     this.#send ??= (message) => sender.send(message)
     return this.#send
+  }
+
+  [sendNow](message: PreparedMessage): boolean {
+    return this.#core.sender.sendNow(message)
   }
 
   get trySend(): Channel["trySend"] {
