@@ -4,14 +4,20 @@ import type { Contestant, Settings } from "../rounds.ts"
 import { type EchoScenario, unitOf } from "../scenarios.ts"
 import { jobContestant, runJob } from "./load.ts"
 
-/** In each round the highest rate first, then latencies at half of it. */
+/**
+ * Latencies at `rate` messages per second, or without it at half of the server's highest rate, which is then measured
+ * first in each round.
+ */
 export const latencyContestant = (
   peer: Peer,
   scenario: EchoScenario,
-  settings: Settings
+  settings: Settings,
+  rate: number | undefined
 ): Promise<Contestant | undefined> =>
   jobContestant(peer, scenario, settings, async (job) => {
-    const { figures } = await runJob(cpuOf.counterpart, "load.ts", job)
-    const highest = figures[0]!.value / unitOf(scenario).value
-    return runJob(cpuOf.counterpart, "load.ts", { ...job, rate: highest / 2 })
+    const highest = async () => {
+      const { figures } = await runJob(cpuOf.counterpart, "load.ts", job)
+      return figures[0]!.value / unitOf(scenario).value
+    }
+    return runJob(cpuOf.counterpart, "load.ts", { ...job, rate: rate ?? (await highest()) / 2 })
   })
