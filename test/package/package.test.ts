@@ -6,13 +6,17 @@ import { execFileSync } from "node:child_process"
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, normalize } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { rolldown } from "rolldown"
 import { start } from "../support/processes.ts"
 
 const root = new URL("../../", import.meta.url).pathname
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const nodes = ["22", "24"]
+
+/** Where the build of each entry point is. */
+const entries = ["index", "node/index", "node/bzip2", "node/route", "node/snappy", "testing/index"]
 
 const npm = (cwd: string, ...args: ReadonlyArray<string>): string =>
   execFileSync("npm", args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] })
@@ -73,9 +77,77 @@ describe("the packed package", () => {
       "package.json",
       "src"
     ])
-    for (const entry of ["index", "node/index", "node/bzip2", "node/route", "node/snappy", "testing/index"]) {
-      for (const suffix of [".js", ".js.map", ".d.ts"]) assert.include(files, `dist/${entry}${suffix}`)
+    const outputs = Object.values(manifest.exports).map((output) => Object(output).default)
+    assert.sameMembers(
+      outputs.filter((path) => path !== undefined),
+      entries.map((entry) => `./dist/${entry}.js`)
+    )
+    for (const entry of entries) {
+      for (const suffix of [".js", ".js.map", ".d.ts", ".d.ts.map"]) {
+        assert.include(files, `dist/${entry}${suffix}`)
+      }
     }
+  })
+
+  it("has each module once, so that no tag or class is there twice", async () => {
+    const maps = files.filter((path) => path.endsWith(".js.map"))
+    const sources = maps.flatMap((path) => {
+      const { sources } = JSON.parse(readFileSync(join(app, "node_modules/effect-websocket", path), "utf8"))
+      return sources.map((source: string) => normalize(join(path, "..", source)))
+    })
+    assert.lengthOf(new Set(sources), sources.length)
+    assert.includeMembers([...files], sources)
+    assert.includeMembers(sources, ["src/transport/Transport.ts", "src/node/Bzip2Library.ts"])
+    writeFileSync(
+      join(app, "once.mjs"),
+      `import * as Effect from "effect/Effect"
+      import * as Layer from "effect/Layer"
+      import { Options, Transport } from "effect-websocket"
+      import { NodeTransportServer } from "effect-websocket/node"
+      import { WebSocketTest } from "effect-websocket/testing"
+      const listening = Effect.scoped(NodeTransportServer.make({ port: -1 }))
+      const configuring = Effect.scoped(Layer.build(WebSocketTest.layer({ client: { applyMask: 1 } })))
+      console.log(
+        (await Effect.runPromise(Effect.flip(listening))) instanceof Transport.TransportError,
+        (await Effect.runPromise(Effect.flip(configuring))) instanceof Options.InvalidOptions
+      )`
+    )
+    const program = start(nodeBinary("22"), ["once.mjs"], app)
+    await program.ended
+    assert.strictEqual(program.output(), "true true")
+  })
+
+  it("has stack traces of its sources", async () => {
+    writeFileSync(
+      join(app, "trace.mjs"),
+      `import { PreparedMessage } from "effect-websocket"
+      PreparedMessage.make(undefined)`
+    )
+    const program = start(nodeBinary("24"), ["--enable-source-maps", "trace.mjs"], app)
+    await program.ended
+    const frame = /at Module\.make \((.*\/effect-websocket\/src\/message\/PreparedMessage\.ts):(\d+):(\d+)\)/
+    const [, file, line, column] = frame.exec(program.output()) ?? []
+    assert.isDefined(file, program.output())
+    const named = readFileSync(file, "utf8").split("\n")[Number(line) - 1]
+    assert.match(named?.slice(Number(column) - 1) ?? "", /^new PreparedMessage\(/)
+  })
+
+  it("leaves out of a bundled client what is only a server's", async () => {
+    writeFileSync(
+      join(app, "bundled.mjs"),
+      `import { WebSocketClient } from "effect-websocket"
+      import { NodeWebSocketClient } from "effect-websocket/node"
+      console.log(WebSocketClient.connect, NodeWebSocketClient.layer)`
+    )
+    const bundle = await rolldown({
+      input: join(app, "bundled.mjs"),
+      external: /^(effect\/|node:)/,
+      platform: "node"
+    })
+    const { output } = await bundle.generate()
+    const [{ code }] = output
+    assert.include(code, "perMessageCompressionOffers")
+    assert.notMatch(code, /trustXForwardedFor|websocket_connections_open|createServer/)
   })
 
   for (const version of nodes) {
@@ -183,7 +255,7 @@ describe("the packed package", () => {
     assert.strictEqual(tryImport("effect-websocket"), "ok")
     assert.strictEqual(tryImport("effect-websocket/node"), "ok")
     assert.strictEqual(tryImport("effect-websocket/testing"), "ok")
-    for (const path of ["internal", "dist/index.js", "channel/ChannelCore", "src/index.ts"]) {
+    for (const path of ["internal", "dist/index.js", "shared", "channel/ChannelCore", "src/index.ts"]) {
       assert.strictEqual(tryImport(`effect-websocket/${path}`), "ERR_PACKAGE_PATH_NOT_EXPORTED")
     }
   })
