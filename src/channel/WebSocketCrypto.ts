@@ -28,15 +28,18 @@ const poolSize = 8192
 export const layer: Layer.Layer<WebSocketCrypto> = Layer.effect(
   WebSocketCrypto,
   Effect.gen(function* () {
-    const crypto = yield* WebCrypto
+    // Got when it is first used, as it is much to load: a server without pings uses none.
+    const context = yield* Effect.context<never>()
+    const getRandomValues = (bytes: Uint8Array<ArrayBuffer>) =>
+      Context.get(context, WebCrypto).getRandomValues(bytes)
     const pool = new Uint8Array(poolSize)
     const view = viewOf(pool)
     let position = poolSize
     return WebSocketCrypto.of({
-      randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
+      randomBytes: (size) => getRandomValues(new Uint8Array(size)),
       maskingKey: () => {
         if (position === poolSize) {
-          crypto.getRandomValues(pool)
+          getRandomValues(pool)
           position = 0
         }
         const key = view.getUint32(position)

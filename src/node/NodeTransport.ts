@@ -7,7 +7,7 @@
 
 import { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { TLSSocket } from "node:tls"
+import type { TLSSocket } from "node:tls"
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
 import type {
@@ -69,7 +69,7 @@ class NodeTransport implements Transport, Turn.Participant {
       // An HTTP server may have set one.
       socket.setTimeout(0)
     }
-    this.tls = socket instanceof TLSSocket ? tlsFacts(socket) : undefined
+    this.tls = isTls(socket) ? tlsFacts(socket) : undefined
     this.channelType = channelTypeOf(socket)
     // Node's "drain" comes only after more than its own high-water mark. A write that
     // failed has made no room: the socket closes. Made here, the functions share what they close over.
@@ -212,8 +212,11 @@ const release = ({ buffer, byteLength }: Uint8Array): void => {
   }
 }
 
+// As Node documents it, `encrypted` tells them apart: for `instanceof` all of `node:tls` would be loaded.
+const isTls = (socket: Duplex): socket is TLSSocket => socket instanceof Socket && "encrypted" in socket
+
 const channelTypeOf = (socket: Duplex): ChannelType => {
-  if (socket instanceof TLSSocket) return "tls"
+  if (isTls(socket)) return "tls"
   if (!(socket instanceof Socket)) return "socket"
   // A Unix-domain socket has no addresses.
   return socket.remoteAddress === undefined ? "unix" : "tcp"

@@ -3,7 +3,7 @@
  */
 
 import * as Net from "node:net"
-import * as Tls from "node:tls"
+import type * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -80,8 +80,10 @@ const tlsOpener = (tls: TlsOptions): OpenTls => {
   const sessions = new Sessions()
   return (target, on) =>
     openSocket(target, "secureConnect", () => {
+      // Loaded here, as it takes longer to load than all of this package.
+      const { connect } = process.getBuiltinModule("node:tls")
       const resumed = sessions.with(target)
-      const socket = Tls.connect({
+      const socket = connect({
         ...sni(target.host),
         ...resumed,
         ...tls,

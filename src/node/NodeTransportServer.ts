@@ -2,9 +2,8 @@
  * Accepting transports with `node:net` and `node:tls`.
  */
 
-import { constants } from "node:crypto"
 import * as Net from "node:net"
-import * as Tls from "node:tls"
+import type * as Tls from "node:tls"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as NetAddress from "effect/net/NetAddress"
@@ -102,8 +101,11 @@ const listening = Effect.fnUntraced(function* (
  * that does not listen.
  */
 const tlsAcceptor = (tls: TlsOptions): ((socket: Net.Socket) => AcceptedTransport) => {
+  // Loaded here, as it takes longer to load than all of this package.
+  const { createServer } = process.getBuiltinModule("node:tls")
+  const { constants } = process.getBuiltinModule("node:crypto")
   const secureOptions = (tls.secureOptions ?? 0) | constants.SSL_OP_NO_RENEGOTIATION
-  const server = Tls.createServer({ ...tls, secureOptions, pauseOnConnect: true })
+  const server = createServer({ ...tls, secureOptions, pauseOnConnect: true })
   const handshakes = new WeakMap<Net.Socket, (outcome: Effect.Effect<Transport, TransportError>) => void>()
   const settle = (secured: Tls.TLSSocket, outcome: Effect.Effect<Transport, TransportError>) =>
     // Node documents no way from a TLS socket to the socket under it.
