@@ -35,7 +35,7 @@ import { ControlQueues } from "./ControlQueues.ts"
 import { ControlRate } from "./ControlRate.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import type { Heartbeats } from "./Heartbeats.ts"
-import { type Batch, Inbox, type InboxOwner, type Received } from "./Inbox.ts"
+import { Inbox, type InboxOwner } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
 import type { HandshakeFacts, Statistics } from "./Statistics.ts"
@@ -62,7 +62,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
   /** What the application has not read yet. */
-  readonly inbox = new Inbox(this)
+  readonly inbox: Inbox<ChannelCore> = new Inbox(this)
   /** What the application sends. */
   readonly sender: Sender
   /** The pings and pongs it has received. */
@@ -295,23 +295,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   // ---- receiving ----------------------------------------------------------
-
-  /** The next batch of messages; done after a clean close. */
-  get pull(): Effect.Effect<Batch, WebSocketError | Cause.Done> {
-    return this.inbox.pull
-  }
-
-  /** The next message alone. */
-  get receive(): Effect.Effect<ReceivedMessage, WebSocketError | Cause.Done> {
-    return this.inbox.receive
-  }
-
-  /** Hands the next batch of pieces to `keep`, messages from before they were asked for among them. */
-  takePieces(
-    keep: (pieces: ReadonlyArray<Received>) => void
-  ): Effect.Effect<void, WebSocketError | Cause.Done> {
-    return this.inbox.takePieces(keep)
-  }
 
   /** Whether messages wait as the application gets them: strings and bytes. */
   get deliversPlain(): boolean {

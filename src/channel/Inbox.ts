@@ -36,7 +36,7 @@ const overhead = 128
 
 const none: ReadonlyArray<never> = []
 
-export class Inbox {
+export class Inbox<Owner extends InboxOwner = InboxOwner> {
   /**
    * Bytes that the waiting messages keep in memory, roughly: a message that is a
    * view of what was read keeps all of that. Falls to 0 when none waits any more.
@@ -52,28 +52,17 @@ export class Inbox {
   #isInPieces = false
   // The buffer that `size` counted last: the views of one chunk follow one another.
   #counted: ArrayBufferLike | undefined
-  readonly #owner: InboxOwner
+  readonly #owner: Owner
 
-  constructor(owner: InboxOwner) {
+  constructor(owner: Owner) {
     this.#owner = owner
   }
 
-  /** All messages that wait, once there is one. */
-  get pull(): Take<Batch> {
-    return this.#read(
-      "Whole",
-      () => this.#takeAll() as unknown as Batch // not empty: there is something to take
-    )
-  }
-
-  /** The first message that waits, once there is one. */
-  get receive(): Take<ReceivedMessage> {
-    return this.#read("Whole", () => {
-      const messages = this.#messages as Array<ReceivedMessage> // as above
-      const message = messages.shift()!
-      if (messages.length === 0) this.#messages = undefined
-      return message
-    })
+  /**
+   * What `take` takes, once a message waits. It is told whose inbox it is, so that one function does for all.
+   */
+  read<A>(take: (owner: Owner) => Effect.Effect<A, WebSocketError>): Take<A> {
+    return Effect.callback((resume) => this.#read(resume, "Whole", take))
   }
 
   /**
@@ -81,12 +70,30 @@ export class Inbox {
    * interrupted, so that no piece of a message is lost.
    */
   takePieces(keep: (pieces: ReadonlyArray<Received>) => void): Take<void> {
-    return this.#read("InPieces", () => keep(this.#takeAll()))
+    const take = () => Effect.succeed(keep(this.take()))
+    return Effect.callback((resume) => this.#read(resume, "InPieces", take))
   }
 
-  /** All that waits. */
-  take(): ReadonlyArray<Received> {
-    return this.#taking(() => this.#takeAll())
+  /** All that waits: there is something. */
+  take(): Batch {
+    const all = this.#messages as unknown as Batch // no pieces, unless they were asked for
+    this.#emptied()
+    return all
+  }
+
+  /** The first message that waits: there is one. */
+  takeFirst(): ReceivedMessage {
+    const messages = this.#messages as Array<ReceivedMessage> // as above
+    const message = messages.shift()!
+    if (messages.length === 0) this.#emptied()
+    return message
+  }
+
+  #emptied(): void {
+    this.#messages = undefined
+    this.size = 0
+    this.#counted = undefined
+    this.#owner.onInboxEmpty()
   }
 
   /** What someone who reads whole messages gets in place of them, or of waiting for them. */
@@ -114,32 +121,18 @@ export class Inbox {
     return reader
   }
 
-  #takeAll(): ReadonlyArray<Received> {
-    const all = this.#messages ?? none
-    this.#messages = undefined
-    return all
-  }
-
-  #taking<A>(take: () => A): A {
-    const taken = take()
-    if (this.isEmpty) {
-      this.size = 0
-      this.#counted = undefined
-      this.#owner.onInboxEmpty()
-    }
-    return taken
-  }
-
   // What there is is looked for in the callback: a fiber may yield before that, and would wait for what has come.
-  #read<A>(how: "Whole" | "InPieces", take: () => A): Take<A> {
-    return Effect.callback((resume) => {
-      if (how === "Whole" && this.#isInPieces) return resume(inPieces)
-      if (!this.isEmpty) return resume(Effect.succeed(this.#taking(take)))
-      if (this.#end !== undefined) return resume(this.#end)
-      const reader: Reader = (end) => resume(end ?? Effect.succeed(this.#taking(take)))
-      this.wait(reader)
-      return Effect.sync(() => this.leave(reader))
-    })
+  #read<A>(
+    resume: (effect: Take<A>) => void,
+    how: "Whole" | "InPieces",
+    take: (owner: Owner) => Effect.Effect<A, WebSocketError>
+  ): Effect.Effect<void> | void {
+    if (how === "Whole" && this.#isInPieces) return resume(inPieces)
+    if (!this.isEmpty) return resume(take(this.#owner))
+    if (this.#end !== undefined) return resume(this.#end)
+    const reader: Reader = (end) => resume(end ?? take(this.#owner))
+    this.wait(reader)
+    return Effect.sync(() => this.leave(reader))
   }
 
   /** From now on pieces come: whoever reads whole messages is told so. */

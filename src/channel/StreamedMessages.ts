@@ -55,7 +55,7 @@ class PieceReader {
   #open: OpenMessage | undefined
 
   constructor(core: ChannelCore) {
-    const takePieces = core.takePieces((received) => {
+    const takePieces = core.inbox.takePieces((received) => {
       this.#pieces = received.map(toPiece)
       this.#position = 0
     })

@@ -168,20 +168,24 @@ const tooLong = (core: ChannelCore): Effect.Effect<never, WebSocketError> =>
     return Effect.fail(fromViolation("TextTooLong"))
   })
 
-const makePull = (core: ChannelCore): Channel["pull"] =>
-  Effect.flatMap(core.pull, (batch) => {
-    if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
-    const messages = batch.map(toMessage)
-    return messages.includes(undefined)
-      ? tooLong(core)
-      : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
-  })
+const takeMessages = (core: ChannelCore): Effect.Effect<NonEmptyReadonlyArray<Message>, WebSocketError> => {
+  const batch = core.inbox.take()
+  if (core.deliversPlain) return Effect.succeed(batch as NonEmptyReadonlyArray<Message>) // nothing else was kept
+  const messages = batch.map(toMessage)
+  return messages.includes(undefined)
+    ? tooLong(core)
+    : Effect.succeed(messages as unknown as NonEmptyReadonlyArray<Message>) // as many as before
+}
 
-const makeReceive = (core: ChannelCore): Channel["receive"] =>
-  Effect.flatMap(core.receive, (received) => {
-    const message = toMessage(received)
-    return message === undefined ? tooLong(core) : Effect.succeed(message)
-  }).pipe(Pull.catchDone(() => Effect.suspend(() => Effect.fail(core.error))))
+const takeMessage = (core: ChannelCore): Effect.Effect<Message, WebSocketError> => {
+  const message = toMessage(core.inbox.takeFirst())
+  return message === undefined ? tooLong(core) : Effect.succeed(message)
+}
+
+const takeIncoming = (core: ChannelCore): Effect.Effect<NonEmptyReadonlyArray<IncomingMessage>> =>
+  Effect.succeed(
+    core.inbox.take().map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
+  )
 
 /** A channel on its engine. */
 export const make = (core: ChannelCore, agreed: Agreed): Channel => new OpenChannel(core, agreed)
@@ -229,12 +233,15 @@ class OpenChannel implements Channel, SendsNow {
   }
 
   get pull(): Channel["pull"] {
-    this.#pull ??= makePull(this.#core)
+    this.#pull ??= this.#core.inbox.read(takeMessages)
     return this.#pull
   }
 
   get receive(): Channel["receive"] {
-    this.#receive ??= makeReceive(this.#core)
+    const core = this.#core
+    this.#receive ??= Pull.catchDone(core.inbox.read(takeMessage), () =>
+      Effect.suspend(() => Effect.fail(core.error))
+    )
     return this.#receive
   }
 
@@ -244,14 +251,12 @@ class OpenChannel implements Channel, SendsNow {
 
   get incoming(): Channel["incoming"] {
     const core = this.#core
-    const pullBytes = Effect.suspend(() => {
-      core.keepBytes()
-      return Effect.map(
-        core.pull,
-        (batch) => batch.map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
-      )
-    })
-    return Stream.fromPull(Effect.succeed(pullBytes))
+    return Stream.fromPull(
+      Effect.sync(() => {
+        core.keepBytes()
+        return core.inbox.read(takeIncoming)
+      })
+    )
   }
 
   get streamed(): Channel["streamed"] {

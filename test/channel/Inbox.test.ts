@@ -9,6 +9,9 @@ import { fewestOperations, inStepsOf, inTurns } from "../support/steps.ts"
 
 const owner = { onInboxEmpty: () => {} }
 
+const pull = (inbox: Inbox) => inbox.read(() => Effect.succeed(inbox.take()))
+const receive = (inbox: Inbox) => inbox.read(() => Effect.succeed(inbox.takeFirst()))
+
 describe("Inbox", () => {
   it("counts what a message keeps in memory: its text, or the whole buffer it is a view of, once", () => {
     const inbox = new Inbox(owner)
@@ -29,9 +32,9 @@ describe("Inbox", () => {
       let emptied = 0
       const inbox = new Inbox({ onInboxEmpty: () => void emptied++ })
       for (const message of ["a", "b", "c"]) inbox.push(message)
-      assert.strictEqual(yield* inbox.receive, "a")
+      assert.strictEqual(yield* receive(inbox), "a")
       assert.strictEqual(emptied, 0)
-      assert.deepStrictEqual(yield* inbox.pull, ["b", "c"])
+      assert.deepStrictEqual(yield* pull(inbox), ["b", "c"])
       assert.strictEqual(emptied, 1)
       assert.strictEqual(inbox.size, 0)
     })
@@ -40,9 +43,9 @@ describe("Inbox", () => {
   it.effect("serves those who wait in turn, and forgets who has gone", () =>
     Effect.gen(function* () {
       const inbox = new Inbox(owner)
-      const gone = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
-      const first = yield* Effect.forkChild(inbox.receive, { startImmediately: true })
-      const second = yield* Effect.forkChild(inbox.pull, { startImmediately: true })
+      const gone = yield* Effect.forkChild(receive(inbox), { startImmediately: true })
+      const first = yield* Effect.forkChild(receive(inbox), { startImmediately: true })
+      const second = yield* Effect.forkChild(pull(inbox), { startImmediately: true })
       yield* Fiber.interrupt(gone)
       for (const message of ["a", "b", "c"]) inbox.push(message)
       inbox.deliver()
@@ -57,7 +60,7 @@ describe("Inbox", () => {
         for (let turns = 0; turns < 5; turns++) {
           const inbox = new Inbox(owner)
           const reading = yield* Effect.forkChild(
-            inStepsOf(steps)(Effect.flip(Effect.all([inbox.pull, inbox.pull, inbox.pull])))
+            inStepsOf(steps)(Effect.flip(Effect.all([pull(inbox), pull(inbox), pull(inbox)])))
           )
           for (const message of ["a", "b"]) {
             yield* inTurns(turns)
@@ -78,9 +81,9 @@ describe("Inbox", () => {
       const inbox = new Inbox(owner)
       inbox.push("a")
       inbox.end(() => Cause.done())
-      assert.deepStrictEqual(yield* inbox.pull, ["a"])
-      assert.strictEqual((yield* Effect.flip(inbox.pull))._tag, "Done")
-      assert.strictEqual((yield* Effect.flip(inbox.receive))._tag, "Done")
+      assert.deepStrictEqual(yield* pull(inbox), ["a"])
+      assert.strictEqual((yield* Effect.flip(pull(inbox)))._tag, "Done")
+      assert.strictEqual((yield* Effect.flip(receive(inbox)))._tag, "Done")
     })
   )
 })
