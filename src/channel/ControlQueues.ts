@@ -4,18 +4,17 @@
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import { capacity, LastPayloads } from "./LastPayloads.ts"
 
 /** Payloads of pings or pongs. */
 export type ControlQueue = Queue.Queue<Uint8Array, Cause.Done>
 
-/** What waits in a queue at most; the oldest are dropped. */
-const capacity = 16
-
 const none: ReadonlyArray<never> = []
 
 export class ControlQueues {
-  #pings: ControlQueue | undefined
-  #pongs: ControlQueue | undefined
+  // Once they are asked for, queues: until then what nobody may ever read.
+  #pings: ControlQueue | LastPayloads | undefined
+  #pongs: ControlQueue | LastPayloads | undefined
   // Of those who handle pings instead of the automatic pong.
   #handlers: ReadonlyArray<ControlQueue> = none
   #isEnded = false
@@ -26,27 +25,31 @@ export class ControlQueues {
   }
 
   onPing(payload: Uint8Array): void {
-    offer(this.pings, payload)
-    for (const handler of this.#handlers) offer(handler, payload)
+    this.#pings ??= new LastPayloads()
+    add(this.#pings, payload)
+    for (const handler of this.#handlers) add(handler, payload)
   }
 
   onPong(payload: Uint8Array): void {
-    offer(this.pongs, payload)
+    this.#pongs ??= new LastPayloads()
+    add(this.#pongs, payload)
   }
 
   get pings(): ControlQueue {
-    this.#pings ??= this.#make()
-    return this.#pings
+    const pings = this.#queueOf(this.#pings)
+    this.#pings = pings
+    return pings
   }
 
   get pongs(): ControlQueue {
-    this.#pongs ??= this.#make()
-    return this.#pongs
+    const pongs = this.#queueOf(this.#pongs)
+    this.#pongs = pongs
+    return pongs
   }
 
   /** Pings from now on, instead of the automatic pong, until they are released. */
   takePings(): ControlQueue {
-    const pings = this.#make()
+    const pings = this.#queueOf(undefined)
     this.#handlers = [...this.#handlers, pings]
     return pings
   }
@@ -58,19 +61,22 @@ export class ControlQueues {
   /** No ping or pong will come any more. */
   end(): void {
     this.#isEnded = true
-    for (const queue of [this.#pings, this.#pongs, ...this.#handlers]) {
-      if (queue !== undefined) Queue.endUnsafe(queue)
+    for (const payloads of [this.#pings, this.#pongs, ...this.#handlers]) {
+      if (payloads !== undefined && !(payloads instanceof LastPayloads)) Queue.endUnsafe(payloads)
     }
   }
 
-  #make(): ControlQueue {
+  #queueOf(payloads: ControlQueue | LastPayloads | undefined): ControlQueue {
+    if (payloads !== undefined && !(payloads instanceof LastPayloads)) return payloads
     const queue = Effect.runSync(Queue.sliding<Uint8Array, Cause.Done>(capacity))
+    for (const payload of payloads?.all ?? none) Queue.offerUnsafe(queue, payload)
     if (this.#isEnded) Queue.endUnsafe(queue)
     return queue
   }
 }
 
 /** The payload is a view of what was read, which is not kept. */
-const offer = (queue: ControlQueue, payload: Uint8Array): void => {
-  Queue.offerUnsafe(queue, new Uint8Array(payload))
+const add = (payloads: ControlQueue | LastPayloads, payload: Uint8Array): void => {
+  if (payloads instanceof LastPayloads) payloads.push(payload)
+  else Queue.offerUnsafe(payloads, new Uint8Array(payload))
 }
