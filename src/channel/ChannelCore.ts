@@ -15,12 +15,10 @@
  *   suspending senders, pongs by keeping only the latest (RFC 6455 5.5.3).
  */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import {
   type Codec,
   Connection,
@@ -34,12 +32,12 @@ import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { ControlQueues } from "./ControlQueues.ts"
 import { ControlRate } from "./ControlRate.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
-import type { Heartbeats } from "./Heartbeats.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
 import type { HandshakeFacts, Statistics } from "./Statistics.ts"
-import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
+import type { TimeoutKind } from "./Timeouts.ts"
+import type { Timer, Timers } from "./Timers.ts"
 import {
   CloseTimeout,
   ConnectionClosed,
@@ -75,7 +73,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   readonly #options: ChannelCoreOptions
   readonly #handshake: HandshakeFacts
   readonly #transportEndTimeout: Duration.Duration
-  readonly #heartbeats: Heartbeats
+  readonly #timers: Timers
   readonly #outbox: Outbox
   // By the monotonic clock.
   readonly #openedAt: bigint
@@ -84,7 +82,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   #isPaused = false
   // Chunks that came in spite of the pause.
   #held: Array<Uint8Array> | undefined
-  #timer: Fiber.Fiber<void> | undefined
+  #timer: Timer | undefined
   #timerKind: TimeoutKind | undefined
   // This end of the transport is ending, or gone.
   #isEnding = false
@@ -106,16 +104,16 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     readonly codec: Codec
     readonly options: ChannelCoreOptions
     readonly handshake: HandshakeFacts
-    readonly heartbeats: Heartbeats
+    readonly timers: Timers
   }) {
     this.#role = options.role
     this.transport = options.transport
     this.#options = options.options
     this.#handshake = options.handshake
     this.#transportEndTimeout = options.transportEndTimeout
-    this.#heartbeats = options.heartbeats
+    this.#timers = options.timers
     this.#connection = new Connection(options.codec, options.options, this)
-    this.#openedAt = options.heartbeats.clock.monotonicTimeNanosUnsafe()
+    this.#openedAt = options.timers.clock.monotonicTimeNanosUnsafe()
     this.#outbox = new Outbox(options.codec.outgoing, options.transport, options.options.maxSendBufferSize)
     this.sender = new Sender(this.#connection, this.#outbox, this)
   }
@@ -126,8 +124,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     if (rest.length > 0) this.onData(rest)
     if (!this.#isPaused) this.transport.resume()
     if (Duration.isZero(this.#options.autoPingInterval)) return
-    this.#heartbeat = new Heartbeat(this, this.#options, this.#heartbeats.clock, this.#openedAt)
-    this.#heartbeats.start(this.#heartbeat)
+    this.#heartbeat = new Heartbeat(this, this.#options, this.#timers.clock, this.#openedAt)
+    this.#timers.heartbeats.start(this.#heartbeat)
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
@@ -244,8 +242,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   onClose(cause: unknown): void {
-    this.#timer?.interruptUnsafe()
-    if (this.#heartbeat !== undefined) this.#heartbeats.stop(this.#heartbeat)
+    this.#timer?.stop()
+    if (this.#heartbeat !== undefined) this.#timers.heartbeats.stop(this.#heartbeat)
     this.#isEnding = true
     if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
       this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
@@ -280,7 +278,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   #allowsControl(): boolean {
     this.#controlRate ??= new ControlRate(
       this.#options.maxControlFramesPerSecond,
-      this.#heartbeats.clock,
+      this.#timers.clock,
       this.#openedAt
     )
     return this.#controlRate.allows()
@@ -448,20 +446,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   #startTimer(kind: "closeHandshake" | "transportEnd"): void {
     if (this.#timerKind === kind) return
     this.#timerKind = kind
-    this.#timer?.interruptUnsafe()
-    const { context } = this.#heartbeats
-    const { after } = Context.get(context, Timeouts)
+    this.#timer?.stop()
     const limit = kind === "closeHandshake" ? this.#options.closeHandshakeTimeout : this.#transportEndTimeout
-    this.#timer = Effect.runForkWith(context)(
-      Effect.andThen(
-        after(kind, limit),
-        Effect.sync(() => this.#timeUp(kind))
-      )
-    )
+    this.#timer = this.#timers.start(kind, limit, () => this.#timeUp(kind))
   }
 
   #timeUp(kind: "closeHandshake" | "transportEnd"): void {
-    this.#timer = undefined
     if (kind === "closeHandshake") {
       const message =
         this.#connection.localClose === undefined

@@ -3,6 +3,7 @@
  * reads: with Effect's default tracer there is none.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,12 +13,15 @@ import * as Tracer from "effect/Tracer"
 import type { ChannelCore } from "./ChannelCore.ts"
 import type { ChannelFacts } from "./WebSocketChannel.ts"
 
+/** Whether a tracer is in context that someone reads. */
+export const isTraced = (context: Context.Context<never>): boolean =>
+  Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer
+
 /** Starts the span of a connection that has opened; it ends with the connection. */
 export const start = Effect.fnUntraced(function* (
   core: Pick<ChannelCore, "closed">,
   facts: ChannelFacts
-): Effect.fn.Return<Tracer.Span | undefined> {
-  if ((yield* Tracer.Tracer) === Tracer.nativeTracer) return undefined
+): Effect.fn.Return<Tracer.Span> {
   const { extensions, request, role, subprotocol } = facts
   const parent = request === undefined ? Option.none() : HttpTraceContext.fromHeaders(request.headers)
   const span = yield* Effect.makeSpan("websocket.connection", {

@@ -88,16 +88,3 @@ export const ignoring: TransportListener = {
   onDrain: nothing,
   onClose: nothing
 }
-
-/**
- * Sends a last answer and ends the transport: FIN, then discard what comes until
- * the peer's FIN. Closing with unread input would reset the connection and lose
- * the answer on its way.
- */
-export const endWith = (transport: Transport, answer: Uint8Array): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    transport.listen({ ...ignoring, onClose: () => resume(Effect.void) })
-    transport.write([answer])
-    transport.end()
-    transport.resume()
-  })

@@ -7,6 +7,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import { viewOf } from "../bytes/Masking.ts"
+import type { Deadline } from "./Deadlines.ts"
 
 export interface HeartbeatOptions {
   /** Time from a sign of life to the next ping. */
@@ -40,12 +41,11 @@ const timeSize = 8
 const sequenceSize = 4
 
 /** All times are nanoseconds of the monotonic clock. */
-export class Heartbeat {
+export class Heartbeat implements Deadline {
   /** Of the last ping that was answered. */
   roundTripTime: Duration.Duration | undefined
   /** When something may be to be done. */
   dueAt: bigint
-  /** Where it stands among the heartbeats that are under way; below 0: it does not. */
   index = -1
 
   readonly #alive: Alive
@@ -116,7 +116,7 @@ export class Heartbeat {
   }
 
   /** Does what is to be done at `dueAt`, and tells whether there is more to come. */
-  beat(): boolean {
+  onDue(): boolean {
     const now = this.#now
     const quiet = this.#step(now)
     if (quiet === undefined) return false

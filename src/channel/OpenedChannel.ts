@@ -1,8 +1,11 @@
 /**
  * From a finished opening handshake to a channel: what both roles do alike.
  */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Span } from "effect/Tracer"
 import type { Transport } from "../transport/Transport.ts"
 import { ChannelCore } from "./ChannelCore.ts"
@@ -10,9 +13,9 @@ import type { NegotiatedExtensions } from "./Compression.ts"
 import { ConnectionObserver } from "./ConnectionMetrics.ts"
 import * as ConnectionSpan from "./ConnectionSpan.ts"
 import { Framing, type FramingOptions } from "./Framing.ts"
-import type { Heartbeats } from "./Heartbeats.ts"
 import type { CommonOptions } from "./Options.ts"
 import type { HandshakeFacts } from "./Statistics.ts"
+import type { Timers } from "./Timers.ts"
 import * as WebSocketChannel from "./WebSocketChannel.ts"
 
 /** A channel, with the engine that its server or client closes. */
@@ -34,24 +37,24 @@ export interface Agreement
   readonly negotiated: NegotiatedExtensions
   readonly handshake: HandshakeFacts
   /** Those of the server or client. */
-  readonly heartbeats: Heartbeats
+  readonly timers: Timers
   /** What is still to be sent of the handshake: a server's 101. */
   readonly answer: Uint8Array | undefined
   /** Bytes that came after the peer's head. */
   readonly rest: Uint8Array
 }
 
-/** Makes the channel, and starts it. */
-export const start = Effect.fnUntraced(function* (
-  agreement: Agreement
-): Effect.fn.Return<OpenedChannel, never, Framing> {
+/**
+ * Makes the channel, and starts it. Who observes connections in `context` is told of it before the 101 is sent:
+ * what dies there is thrown.
+ */
+export const start = (agreement: Agreement, context: Context.Context<Framing>): OpenedChannel => {
   const { answer, negotiated, options, request, response, role, subprotocol, transport } = agreement
-  const framing = yield* Framing
   const core = new ChannelCore({
     role,
     transport,
     transportEndTimeout: agreement.transportEndTimeout,
-    codec: framing.make({
+    codec: Context.get(context, Framing).make({
       masking: agreement.masking,
       maskOutgoing: agreement.maskOutgoing,
       applyMask: options.applyMask,
@@ -64,15 +67,25 @@ export const start = Effect.fnUntraced(function* (
     }),
     options,
     handshake: agreement.handshake,
-    heartbeats: agreement.heartbeats
+    timers: agreement.timers
   })
   const { extensions } = negotiated
   const channel = WebSocketChannel.make(core, { role, subprotocol, extensions, request, response })
-  const span = yield* ConnectionSpan.start(core, channel)
-  const observer = yield* ConnectionObserver
-  if (observer !== undefined) yield* observer({ role, core })
+  const span = ConnectionSpan.isTraced(context)
+    ? runNow(ConnectionSpan.start(core, channel), context)
+    : undefined
+  const observer = Context.get(context, ConnectionObserver)
+  if (observer !== undefined) runNow(observer({ role, core }), context)
   // Last, as what dies before can still be answered by HTTP.
   if (answer !== undefined) transport.write([answer])
   core.start(agreement.rest)
   return { core, channel, span }
-}, Effect.uninterruptible)
+}
+
+/** Runs an effect that takes no time; one that does goes on by itself. What it dies with is thrown. */
+const runNow = <A>(effect: Effect.Effect<A>, context: Context.Context<never>): A | undefined => {
+  const exit = Effect.runForkWith(context)(effect, { uninterruptible: true }).pollUnsafe()
+  if (exit === undefined) return undefined
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+  return exit.value
+}

@@ -14,6 +14,8 @@ import type { InvalidOptions } from "./Options.ts"
 export interface OptionsRef<in Input, out Options> {
   /** The options as they are now, decoded. */
   readonly get: Effect.Effect<Options>
+  /** As `get`, at once. */
+  readonly getUnsafe: () => Options
   /**
    * Changes the given options and no other; `undefined` is the default, as ever. Fails with the first one
    * that is wrong, and changes nothing then.
@@ -40,6 +42,7 @@ export const make = Effect.fnUntraced(function* <Input extends object, Options>(
     })
   return {
     get: SubscriptionRef.get(ref),
+    getUnsafe: () => SubscriptionRef.getUnsafe(ref),
     set: Effect.fnUntraced(function* (options) {
       const merged = { ...input, ...options }
       yield* replace({ input: merged, options: yield* Effect.fromResult(decode(merged)) })

@@ -19,7 +19,10 @@ export type TimeoutKind =
 export class Timeouts extends Context.Service<
   Timeouts,
   {
-    /** Succeeds when the time is over. A limit of 0 is none, but for "transportEnd". */
+    /**
+     * Succeeds when the time is over. A limit of 0 is none, but for "transportEnd". Connections share a wait: one whose
+     * time ends during another's then waits for what is left of its own.
+     */
     readonly after: (kind: TimeoutKind, limit: Duration.Duration) => Effect.Effect<void>
   }
 >()("effect-websocket/channel/Timeouts") {}

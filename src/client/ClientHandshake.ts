@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
-import type { Heartbeats } from "../channel/Heartbeats.ts"
 import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
+import type { Timers } from "../channel/Timers.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { type ConnectionResponse, fromLines } from "../handshake/ConnectionRequest.ts"
 import { headSize } from "../handshake/HttpHead.ts"
@@ -66,10 +66,10 @@ export const perform = Effect.fnUntraced(function* (
   transport: Transport,
   request: ClientRequest,
   {
-    heartbeats,
     options,
-    startedAt
-  }: { readonly options: ClientOptions; readonly heartbeats: Heartbeats; readonly startedAt: bigint }
+    startedAt,
+    timers
+  }: { readonly options: ClientOptions; readonly timers: Timers; readonly startedAt: bigint }
 ): Effect.fn.Return<ClientOpened, HandshakeErrorReason, Protocol> {
   const { head, rest } = yield* exchange(transport, request.bytes, (status) => status === 101, options).pipe(
     Effect.mapError(reasonOf)
@@ -92,11 +92,11 @@ export const perform = Effect.fnUntraced(function* (
     protocol: subprotocol,
     extensions: negotiated.success.extensions
   }
-  const opened = yield* OpenedChannel.start({
+  const agreement: OpenedChannel.Agreement = {
     role: "client",
     transport,
     options,
-    heartbeats,
+    timers,
     transportEndTimeout: options.serverConnectionDropTimeout,
     negotiated: negotiated.success,
     masking: options.acceptMaskedServerFrames ? "either" : "forbidden",
@@ -111,8 +111,9 @@ export const perform = Effect.fnUntraced(function* (
       sentOctets: request.bytes.length,
       nanos: Number((yield* Clock.monotonicTimeNanos) - startedAt)
     }
-  })
-  return { ...opened, response }
+  }
+  const context = yield* Effect.context<Protocol>()
+  return { ...OpenedChannel.start(agreement, context), response }
 })
 
 const reasonOf = (failure: ExchangeFailure): HandshakeErrorReason => {

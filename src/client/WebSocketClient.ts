@@ -9,12 +9,12 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
-import * as Heartbeats from "../channel/Heartbeats.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
 import { longestTransportEnd, Timeouts } from "../channel/Timeouts.ts"
+import * as Timers from "../channel/Timers.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import { parseUrl, withoutUserInformation } from "../handshake/WebSocketUrl.ts"
@@ -78,7 +78,7 @@ export const make = Effect.fnUntraced(function* (
   const transports = yield* TransportClient
   const services = yield* Protocol.services
   const timeouts = Context.get(services, Timeouts)
-  const heartbeats = yield* Heartbeats.make
+  const timers = yield* Timers.make
 
   const open = Effect.fnUntraced(function* <E, R>(
     url: string,
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* (
       const request = instead
         ? yield* ClientHandshake.makeRequest(Session.replaced(parameters, instead), options)
         : asked
-      return yield* ClientHandshake.perform(transport, request, { options, heartbeats, startedAt })
+      return yield* ClientHandshake.perform(transport, request, { options, startedAt, timers })
     })
     const opened = yield* Effect.onError(performed, () => Effect.sync(() => transport.abort()))
     const { core, response } = opened

@@ -1,55 +1,26 @@
 /**
- * The end of an opening handshake that opens no connection.
+ * What a client gets instead of a connection.
  */
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Utf8 from "../bytes/Utf8.ts"
-import { Handshake } from "../channel/Handshake.ts"
-import { endWith } from "../channel/HeadExchange.ts"
-import { Timeouts } from "../channel/Timeouts.ts"
+import type { Handshake } from "../channel/Handshake.ts"
 import type { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import { toLines } from "../handshake/ConnectionRequest.ts"
 import { encodeHead, type Headers, header } from "../handshake/HttpHead.ts"
-import type { Transport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
 /** What the client gets: a denial, or these bytes. */
 export type Answer = ConnectionDeny | Uint8Array
 
-/** What the client gets, unless it is gone. */
-export type Refusal = Answer | "Gone"
-
-/** Answers, and ends the transport. Succeeds with the answer. */
-export const refuse = Effect.fnUntraced(function* (
-  refusal: Refusal,
-  transport: Transport,
-  options: ServerOptions
-) {
-  const answer = refusal === "Gone" ? undefined : yield* answerTo(refusal, options)
-  if (answer !== undefined) {
-    const timeouts = yield* Timeouts
-    yield* Effect.raceFirst(
-      endWith(transport, answer),
-      timeouts.after("transportEnd", options.closeHandshakeTimeout)
-    )
-  }
-  transport.abort()
-  return answer
-})
-
-/** The whole HTTP response. */
+/** The whole HTTP response. `log` is told why a denial cannot be sent. */
 export const answerTo = (
   answer: Answer,
-  options: ServerOptions
-): Effect.Effect<Uint8Array, never, Handshake> =>
-  answer instanceof Uint8Array ? Effect.succeed(answer) : denial(answer, options)
-
-const denial = Effect.fnUntraced(function* (
-  deny: ConnectionDeny,
-  options: ServerOptions
-): Effect.fn.Return<Uint8Array, never, Handshake> {
-  const handshake = yield* Handshake
-  const { body = "", headers, reason, status } = deny
+  options: ServerOptions,
+  handshake: Handshake["Service"],
+  log: (problem: string) => void
+): Uint8Array => {
+  if (answer instanceof Uint8Array) return answer
+  const { body = "", headers, reason, status } = answer
   const lines = toLines(headers)
   const isUntypedText = typeof body === "string" && body !== "" && header(lines, "Content-Type").length === 0
   const response = handshake.deny({
@@ -59,9 +30,9 @@ const denial = Effect.fnUntraced(function* (
     body: typeof body === "string" ? Utf8.encode(body) : body
   })
   if (Result.isSuccess(response)) return response.success
-  yield* Effect.logError(`ConnectionDeny: ${response.failure}`)
+  log(`ConnectionDeny: ${response.failure}`)
   return internalServerError
-})
+}
 
 // Or a browser guesses.
 const plainText = ["Content-Type", "text/plain; charset=utf-8"] as const

@@ -1,35 +1,54 @@
 /**
  * A server's reading of what a client sends first.
  */
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Utf8 from "../bytes/Utf8.ts"
-import { Handshake } from "../channel/Handshake.ts"
-import { readHead, readUntil } from "../channel/HeadExchange.ts"
+import type { Handshake } from "../channel/Handshake.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import { isPolicyRequest } from "../handshake/FlashPolicy.ts"
-import { type HttpHead, headSize } from "../handshake/HttpHead.ts"
+import { HeadReader, type HttpHead, headSize } from "../handshake/HttpHead.ts"
 import { type HandshakeRequest, parseRequestLine, parseTarget, type Rejection } from "../handshake/Request.ts"
-import type { ReceivedRequest, Transport } from "../transport/Transport.ts"
-import type { Answer, Refusal } from "./Refusal.ts"
+import type { ReceivedRequest } from "../transport/Transport.ts"
+import type { Answer } from "./Refusal.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 import * as StatusPage from "./StatusPage.ts"
 
-/** A valid opening request, as it came. */
-export interface ReadRequest extends ReceivedRequest {
-  readonly request: HandshakeRequest
-}
+/** Reads the head of a request from the chunks that come, in front of which Flash may ask for its policy. */
+export class RequestReader {
+  readonly #options: ServerOptions
+  readonly #reader: HeadReader
+  // What has come while it is not clear whether the policy is asked for.
+  #start: Uint8Array | undefined
 
-/** Reads the request, unless an HTTP server has done so, and answers what is none. */
-export const readRequest = Effect.fnUntraced(function* (
-  transport: Transport,
-  received: ReceivedRequest | undefined,
-  options: ServerOptions
-): Effect.fn.Return<ReadRequest, Refusal, Handshake> {
-  const handshake = yield* Handshake
-  const { head, rest } = received ?? (yield* readRequestHead(transport, options))
-  return { request: yield* Effect.fromResult(judge(handshake, head, options)), head, rest }
-})
+  constructor(options: ServerOptions) {
+    const { maxHandshakeHeaders, maxHandshakeSize, serveFlashSocketPolicy } = options
+    this.#options = options
+    this.#reader = new HeadReader({ maxBytes: maxHandshakeSize, maxHeaders: maxHandshakeHeaders })
+    if (serveFlashSocketPolicy) this.#start = new Uint8Array(0)
+  }
+
+  /** The head, or how it is answered that there is none; `undefined`: more must come. */
+  push(chunk: Uint8Array): Result.Result<ReceivedRequest, Answer> | undefined {
+    if (this.#start === undefined) return this.#read(chunk)
+    const start = new Uint8Array(this.#start.length + chunk.length)
+    start.set(this.#start)
+    start.set(chunk, this.#start.length)
+    const isAsked = isPolicyRequest(start)
+    this.#start = isAsked === undefined ? start : undefined
+    if (isAsked === undefined) return undefined
+    return isAsked ? Result.fail(Utf8.encode(this.#options.flashSocketPolicy)) : this.#read(start)
+  }
+
+  #read(chunk: Uint8Array): Result.Result<ReceivedRequest, Answer> | undefined {
+    const result = this.#reader.push(chunk)
+    if (result._tag === "Incomplete") return undefined
+    if (result._tag === "Complete") return Result.succeed(result)
+    const { kind, message } = result.error
+    return Result.fail(
+      kind === "Malformed" ? ConnectionDeny.badRequest({ body: message }) : headTooLarge(message)
+    )
+  }
+}
 
 /** Whether this is an opening request, and if not, how it is answered. */
 export const judge = (
@@ -51,44 +70,6 @@ export const judge = (
       : fromRejection(parsed.failure)
   )
 }
-
-const readRequestHead = (
-  transport: Transport,
-  options: ServerOptions
-): Effect.Effect<ReceivedRequest, Refusal> =>
-  options.serveFlashSocketPolicy
-    ? Effect.flatMap(readStart(transport, options), (start) => readRestOfHead(transport, options, start))
-    : readRestOfHead(transport, options)
-
-const readRestOfHead = (
-  transport: Transport,
-  options: ServerOptions,
-  start?: Uint8Array
-): Effect.Effect<ReceivedRequest, Refusal> =>
-  Effect.mapError(readHead(transport, options, start), (failure) => {
-    if (failure._tag === "Ended") return "Gone"
-    const { kind, message } = failure.error
-    return kind === "Malformed" ? ConnectionDeny.badRequest({ body: message }) : headTooLarge(message)
-  })
-
-/** Reads until it is clear whether the policy for Flash is asked for, and gives what has come if it is not. */
-const readStart = Effect.fnUntraced(function* (
-  transport: Transport,
-  options: ServerOptions
-): Effect.fn.Return<Uint8Array, Refusal> {
-  let start = new Uint8Array(0)
-  yield* readUntil(transport, (chunk) => {
-    const longer = new Uint8Array(start.length + chunk.length)
-    longer.set(start)
-    longer.set(chunk, start.length)
-    start = longer
-    return isPolicyRequest(start) !== undefined
-  })
-  const isAsked = isPolicyRequest(start)
-  if (isAsked === false) return start
-  const refusal: Refusal = isAsked === undefined ? "Gone" : Utf8.encode(options.flashSocketPolicy)
-  return yield* Effect.fail(refusal)
-})
 
 const headTooLarge = (message: string): ConnectionDeny => new ConnectionDeny({ status: 431, body: message })
 

@@ -16,15 +16,13 @@ import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import { toIncomingMessage } from "../message/Message.ts"
-import type { Outcome } from "./ServerHandshake.ts"
+import type { AcceptedTransport } from "../transport/Transport.ts"
+import { type HandshakeService, type Opening, ServerHandshake } from "./ServerHandshake.ts"
+import type { ServerOptions } from "./ServerOptions.ts"
 
 /** What is the same for all connections that are served alike. */
-export interface Service<E, R> {
-  /** All that the handler needs, but for the connection's scope and channel. */
-  readonly context: Context.Context<never>
+export interface Service<E, R> extends HandshakeService<R> {
   readonly onOpen: (channel: Channel) => Effect.Effect<unknown, E, R>
-  /** The connection is open, and about to be served. */
-  readonly onOpened: (core: ChannelCore) => void
   /** Nothing is left of the connection. */
   readonly onEnded: (served: AnyServed) => void
 }
@@ -35,18 +33,18 @@ export type AnyServed = Pick<Served<never, never>, "isRequested" | "core" | "int
 const logDeath = (cause: Cause.Cause<never>) =>
   Effect.as(Effect.logError("a connection died", cause), undefined)
 
-const survive = <A, R>(effect: Effect.Effect<A, never, R>) =>
-  Effect.catchCauseIf(effect, Cause.hasDies, logDeath)
-
-export class Served<E, R> {
-  /** The request has been read. */
-  isRequested = false
-
+export class Served<E, R> implements Opening<R | Scope.Scope> {
   readonly #service: Service<E, R>
   readonly #scope = Scope.makeUnsafe()
+  // Until it is over.
+  #handshake: ServerHandshake<R | Scope.Scope> | undefined
   #opened: OpenedChannel | undefined
+  #contextWithChannel: Context.Context<R | Scope.Scope> | undefined
   #fiber: Fiber.Fiber<unknown, unknown> | undefined
   #isInterrupted = false
+  // The handler has finished.
+  #isHandled = false
+  #isEnding = false
   #isEnded = false
   // The response that refused the request.
   #refusal: Uint8Array | undefined
@@ -59,32 +57,51 @@ export class Served<E, R> {
     this.#service = service
   }
 
+  /** The request has been read. */
+  get isRequested(): boolean {
+    return this.#handshake?.isRequested ?? true
+  }
+
   /** Set once the connection is open. */
   get core(): ChannelCore | undefined {
     return this.#opened?.core
   }
 
   /** Opens the connection, and serves it. */
-  start(opening: Effect.Effect<Outcome, never, R>): void {
-    this.#fork(survive(opening), (exit) => {
-      const outcome = Exit.isSuccess(exit) ? exit.value : undefined
-      if (outcome === undefined || outcome instanceof Uint8Array) {
-        this.#refusal = outcome
-        return this.#end(Exit.asVoid(exit))
-      }
-      this.#opened = outcome
-      this.#service.onOpened(outcome.core)
-      if (this.#isInterrupted) this.#abort()
-      else this.#serve(outcome)
-    })
+  start(accepted: AcceptedTransport, options: ServerOptions): void {
+    const handshake = new ServerHandshake<R | Scope.Scope>(accepted, options, this.#service, this)
+    this.#handshake = handshake
+    handshake.start()
+  }
+
+  onOpened(opened: OpenedChannel, giveBack: () => void): void {
+    const { core } = opened
+    this.#handshake = undefined
+    this.#opened = opened
+    core.onGone = () => {
+      giveBack()
+      if (this.#isHandled) this.#end(Exit.void)
+    }
+    if (core.isClosed) giveBack()
+    this.#serve(opened)
+  }
+
+  onRefused(answer: Uint8Array | undefined): void {
+    this.#handshake = undefined
+    this.#refusal = answer
+    this.#end(Exit.void)
   }
 
   /** Stops what runs, and drops the connection. */
   interrupt(): void {
     if (this.#isInterrupted) return
     this.#isInterrupted = true
-    if (this.#fiber !== undefined) this.#fiber.interruptUnsafe()
+    if (this.#fiber !== undefined) this.interruptRun()
     else this.#abort()
+  }
+
+  interruptRun(): void {
+    this.#fiber?.interruptUnsafe()
   }
 
   /** Succeeds when nothing is left of the connection, with the response that refused it where there is one. */
@@ -103,37 +120,55 @@ export class Served<E, R> {
     const { onOpen } = this.#service
     if (Callbacks.isHandler(onOpen)) {
       const { steps } = onOpen
-      this.#run(steps.open(channel), (exit) => {
+      this.run(steps.open(channel), (exit) => {
         core.keepBytes()
         this.#goOn(steps, exit)
       })
       return
     }
     const handled = Effect.suspend(() => onOpen(channel))
-    this.#run(handled, (exit) => this.#close(exit))
+    this.run(handled, (exit) => this.#close(exit))
   }
 
-  /** The handler has finished. */
+  /** The handler has finished: closes the connection, and goes on when that is done. */
   #close(exit: Exit.Exit<unknown, E>): void {
-    if (this.core !== undefined) this.#run(survive(closing(this.core, exit)), () => this.#end(Exit.void))
+    const { core } = this
+    if (core === undefined) return
+    this.#isHandled = true
+    if (Exit.isFailure(exit)) this.#logFailure(core, exit.cause)
+    core.closeUnsafe(Exit.isSuccess(exit) ? CloseCode.normalClosure : CloseCode.unexpectedCondition, "")
+    if (core.isClosed) this.#end(Exit.void)
+  }
+
+  #logFailure(core: ChannelCore, cause: Cause.Cause<E>): void {
+    // The end of the connection is what most handlers fail with: no news.
+    const error = Cause.squash(cause)
+    const log =
+      error instanceof WebSocketError && core.isClosing
+        ? Effect.logDebug("connection ended", cause)
+        : Effect.logError("onOpen failed", cause)
+    Effect.runForkWith(this.#context)(log)
   }
 
   #abort(): void {
+    this.#handshake?.abort()
     this.core?.abort()
     this.#end(Exit.interrupt())
   }
 
   #end(exit: Exit.Exit<void>): void {
-    if (this.#isEnded) return
-    this.#fork(
-      survive(Scope.close(this.#scope, exit)),
-      () => {
-        this.#isEnded = true
-        this.#service.onEnded(this)
-        for (const tell of this.#waiting ?? []) tell()
-      },
-      { uninterruptible: true }
-    )
+    if (this.#isEnding) return
+    this.#isEnding = true
+    const release = Scope.closeUnsafe(this.#scope, exit)
+    if (release === undefined) return this.#tellEnd()
+    const surviving = Effect.catchCauseIf(release, Cause.hasDies, logDeath)
+    this.#fork(surviving, () => this.#tellEnd(), { uninterruptible: true })
+  }
+
+  #tellEnd(): void {
+    this.#isEnded = true
+    this.#service.onEnded(this)
+    for (const tell of this.#waiting ?? []) tell()
   }
 
   // ---- callbacks ----------------------------------------------------------
@@ -156,19 +191,22 @@ export class Served<E, R> {
       return inbox.wait(this.#onReady)
     }
     const messages = inbox.take().map(toIncomingMessage)
-    this.#run(steps.receive(channel, messages), (exit) => this.#goOn(steps, exit))
+    this.run(steps.receive(channel, messages), (exit) => this.#goOn(steps, exit))
   }
 
   #stepDown(steps: Callbacks.Steps<E, R>, served: Exit.Exit<void, E>): void {
     if (this.#opened === undefined) return
-    this.#run(steps.close(this.#opened.channel, served), (exit) => this.#close(exit))
+    this.run(steps.close(this.#opened.channel, served), (exit) => this.#close(exit))
   }
 
   // ---- fibers -------------------------------------------------------------
 
   /** Runs an effect, and goes on with its exit unless the connection was dropped meanwhile. */
-  #run<A, F>(effect: Effect.Effect<A, F, R | Scope.Scope>, onExit: (exit: Exit.Exit<A, F>) => void): void {
-    this.#fork(effect, (exit) => (this.#isInterrupted ? this.#abort() : onExit(exit)))
+  run<A, F>(effect: Effect.Effect<A, F, R | Scope.Scope>, onExit: (exit: Exit.Exit<A, F>) => void): void {
+    const goOn = (exit: Exit.Exit<A, F>) => (this.#isInterrupted ? this.#abort() : onExit(exit))
+    // What needs no fiber has none.
+    if (Exit.isExit(effect)) goOn(effect as Exit.Exit<A, F>)
+    else this.#fork(effect, goOn)
   }
 
   #fork<A, F>(
@@ -186,24 +224,14 @@ export class Served<E, R> {
 
   // The service's context holds all else that `R` stands for: a type cannot say so.
   get #context(): Context.Context<R | Scope.Scope> {
+    if (this.#contextWithChannel !== undefined) return this.#contextWithChannel
     const context = Context.add(this.#service.context, Scope.Scope, this.#scope)
-    if (this.#opened === undefined) return context as Context.Context<R | Scope.Scope>
+    if (this.#opened === undefined) return context as unknown as Context.Context<R | Scope.Scope>
     const { channel, span } = this.#opened
     const withChannel = Context.add(context, WebSocketChannel, channel)
-    return (
-      span === undefined ? withChannel : Context.add(withChannel, Tracer.ParentSpan, span)
-    ) as Context.Context<R | Scope.Scope>
+    this.#contextWithChannel = (span === undefined
+      ? withChannel
+      : Context.add(withChannel, Tracer.ParentSpan, span)) as unknown as Context.Context<R | Scope.Scope>
+    return this.#contextWithChannel
   }
-}
-
-/** Closes the connection when its handler has finished, and waits for that. */
-const closing = (core: ChannelCore, exit: Exit.Exit<unknown, unknown>): Effect.Effect<unknown> => {
-  if (Exit.isSuccess(exit)) return Effect.ignore(core.close(CloseCode.normalClosure, ""))
-  // The end of the connection is what most handlers fail with: no news.
-  const error = Cause.squash(exit.cause)
-  const expected = error instanceof WebSocketError && core.isClosing
-  const log = expected
-    ? Effect.logDebug("connection ended", exit.cause)
-    : Effect.logError("onOpen failed", exit.cause)
-  return Effect.andThen(log, Effect.ignore(core.close(CloseCode.unexpectedCondition, "")))
 }

@@ -1,17 +1,22 @@
 /**
  * The server's side of the opening handshake, on an accepted transport (RFC 6455
  * section 4.2): a channel, or an HTTP response and the end of the transport.
+ *
+ *     start -transport-> Reading -request-> Asking -accepted-> over: a channel
+ *                           \\____________/ \\________-> Refusing -the transport's end-> over: the response
+ *
+ * Plain code: a fiber runs only where the transport takes time (TLS), and for the application's `onConnect`.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import { Compression } from "../channel/Compression.ts"
 import { Handshake } from "../channel/Handshake.ts"
-import type { Heartbeats } from "../channel/Heartbeats.ts"
 import * as OpenedChannel from "../channel/OpenedChannel.ts"
 import type { Protocol } from "../channel/Protocol.ts"
-import { Timeouts } from "../channel/Timeouts.ts"
+import type { Timer, Timers } from "../channel/Timers.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import {
@@ -22,10 +27,17 @@ import {
 } from "../handshake/ConnectionRequest.ts"
 import { forwardedFor } from "../handshake/ForwardedFor.ts"
 import { type HttpHead, header, headSize } from "../handshake/HttpHead.ts"
-import type { AcceptedTransport, Transport } from "../transport/Transport.ts"
+import type { HandshakeRequest } from "../handshake/Request.ts"
+import type {
+  AcceptedTransport,
+  ReceivedRequest,
+  Transport,
+  TransportError,
+  TransportListener
+} from "../transport/Transport.ts"
 import { checkRequest, type Places, type Waiting } from "./Admission.ts"
-import { answerTo, type Refusal, refuse, withServer } from "./Refusal.ts"
-import { judge, type ReadRequest, readRequest } from "./RequestReading.ts"
+import { type Answer, answerTo, withServer } from "./Refusal.ts"
+import { judge, RequestReader } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
 /** What `onConnect` may succeed with: how to accept, a subprotocol, or nothing. */
@@ -34,196 +46,341 @@ export type Accepted = ConnectionAccept | string | undefined | void
 /** Decides on a request. */
 export type OnConnect<R> = (request: ConnectionRequest) => Effect.Effect<Accepted, ConnectionDeny, R>
 
-export interface ServerHandshake<R> {
-  readonly accepted: AcceptedTransport
-  readonly options: ServerOptions
+/** What is the same for the handshakes of all connections that are served alike. */
+export interface HandshakeService<R> {
+  /** The protocol's services, and what logs and observes. */
+  readonly context: Context.Context<Protocol>
   readonly waiting: Waiting
   readonly places: Places
-  readonly heartbeats: Heartbeats
-  readonly onConnect: OnConnect<R>
+  readonly timers: Timers
+  readonly onConnect: OnConnect<R> | undefined
+  readonly isDraining: () => boolean
 }
 
-/**
- * Performs the handshake. Without a connection the transport has ended, and there is the HTTP response that was
- * sent, or `undefined` when the client was gone.
- */
-export const perform = Effect.fnUntraced(function* <R>(handshake: ServerHandshake<R>) {
-  const { accepted, options, waiting } = handshake
-  const startedAt = yield* Clock.monotonicTimeNanos
-  const timeouts = yield* Timeouts
-  const timeUp = Effect.andThen(
-    timeouts.after("openHandshake", options.openHandshakeTimeout),
-    Effect.failSync((): Refusal => ConnectionDeny.requestTimeout())
-  )
-  const progress: Progress = { startedAt, transport: undefined, opened: undefined }
-  waiting.add(accepted, options)
-  const opening = accepted.transport.pipe(
-    Effect.tapError((error) => Effect.logDebug("a transport was not accepted", error)),
-    Effect.mapError((): Refusal => "Gone"),
-    Effect.flatMap((ready) => {
-      progress.transport = ready
-      ready.setNoDelay(options.tcpNoDelay)
-      return open(handshake, ready, progress)
-    })
-  )
-  return yield* Effect.raceFirst(opening, timeUp).pipe(
-    Effect.catch((refusal): Effect.Effect<Outcome, never, Handshake | Timeouts> => {
-      const { opened, transport } = progress
-      // The time was up when the 101 had just been sent.
-      if (opened !== undefined) return Effect.succeed(opened)
-      // While TLS is unfinished, nothing can be answered.
-      if (transport === undefined) return Effect.as(Effect.sync(accepted.abort), undefined)
-      if (refusal !== "Gone") waiting.add(accepted, options)
-      return refuse(refusal, transport, options)
-    }),
-    Effect.onError(() => Effect.sync(accepted.abort)),
-    Effect.ensuring(Effect.sync(() => waiting.delete(accepted)))
-  )
-})
-
-/** A connection, the response that refused it, or nothing: the client was gone. */
-export type Outcome = OpenedChannel.OpenedChannel | Uint8Array | undefined
-
-/** How far a handshake has come. */
-interface Progress {
-  readonly startedAt: bigint
-  transport: Transport | undefined
-  opened: OpenedChannel.OpenedChannel | undefined
+/** The connection that is to be opened. */
+export interface Opening<R> {
+  /** Runs an effect, and goes on with its exit unless the connection was dropped meanwhile: then with `abort`. */
+  run<A, E>(effect: Effect.Effect<A, E, R>, onExit: (exit: Exit.Exit<A, E>) => void): void
+  /** Interrupts what runs. */
+  interruptRun(): void
+  /** The handshake is over. `giveBack` is to be called when the connection has ended. */
+  onOpened(opened: OpenedChannel.OpenedChannel, giveBack: () => void): void
+  /** It is over without a connection. `answer`: the HTTP response that was sent, unless the client was gone. */
+  onRefused(answer: Uint8Array | undefined): void
 }
 
-const open = Effect.fnUntraced(function* <R>(
-  { accepted, heartbeats, onConnect, options, places, waiting }: ServerHandshake<R>,
-  transport: Transport,
-  progress: Progress
-): Effect.fn.Return<OpenedChannel.OpenedChannel, Refusal, R | Protocol> {
-  const received = yield* readRequest(transport, accepted.request, options)
-  const { request } = received
-  yield* Effect.fromResult(checkRequest(request, options))
-  const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
-  const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
-  waiting.delete(accepted)
-  // Taken before the application is asked, so that nobody takes it in between.
-  return yield* Effect.acquireUseRelease(
-    Effect.suspend(() => Effect.fromResult(places.take(connectionRequest.peer, options))),
-    (giveBack) =>
-      Effect.flatMap(decide(connectionRequest, onConnect), (acceptance) =>
-        accept({
-          received,
-          transport,
-          options,
-          heartbeats,
-          connectionRequest,
-          acceptance,
-          startedAt: progress.startedAt
-        }).pipe(
-          Effect.tap((opened) =>
-            Effect.sync(() => {
-              progress.opened = opened
-              opened.core.onGone = giveBack
-              if (opened.core.isClosed) giveBack()
-            })
-          ),
-          // What has been sent cannot be taken back.
-          Effect.uninterruptible,
-          // The application's headers may be anything at run time, and services can be replaced.
-          Effect.catchCauseIf(Cause.hasDies, (cause) =>
-            applicationDefect("accepting the connection died", cause)
-          )
-        )
-      ),
-    (giveBack) => Effect.sync(() => progress.opened === undefined && giveBack())
-  )
-})
+export class ServerHandshake<R> implements TransportListener {
+  /** The request has been read, and is one that the application decides on. */
+  isRequested = false
 
-/** Asks the application. Whatever goes wrong there is a 500, and in the log. */
-const decide = <R>(
-  request: ConnectionRequest,
-  onConnect: OnConnect<R>
-): Effect.Effect<ConnectionAccept, ConnectionDeny, R> =>
-  Effect.suspend(() => onConnect(request)).pipe(
-    Effect.map((accepted) => (typeof accepted === "string" ? { subprotocol: accepted } : (accepted ?? {}))),
-    Effect.catchCauseIf(Cause.hasDies, (cause) => applicationDefect("onConnect died", cause))
-  )
+  readonly #accepted: AcceptedTransport
+  readonly #options: ServerOptions
+  readonly #service: HandshakeService<R>
+  readonly #connection: Opening<R>
+  readonly #startedAt: bigint
+  #state: "Reading" | "Asking" | "Refusing" | "Over" = "Reading"
+  #transport: Transport | undefined
+  #reader: RequestReader | undefined
+  #openTimer: Timer | undefined
+  #endTimer: Timer | undefined
+  // What runs is interrupted for that.
+  #isTimeUp = false
+  // Gives the connection's place back, once it has one.
+  #giveBack: (() => void) | undefined
+  #answer: Uint8Array | undefined
 
-const applicationDefect = (
-  message: string,
-  cause?: Cause.Cause<unknown>
-): Effect.Effect<never, ConnectionDeny> =>
-  Effect.andThen(
-    Effect.logError(message, cause ?? Cause.empty),
-    Effect.fail(ConnectionDeny.internalServerError())
-  )
+  constructor(
+    accepted: AcceptedTransport,
+    options: ServerOptions,
+    service: HandshakeService<R>,
+    connection: Opening<R>
+  ) {
+    this.#accepted = accepted
+    this.#options = options
+    this.#service = service
+    this.#connection = connection
+    this.#startedAt = service.timers.clock.monotonicTimeNanosUnsafe()
+  }
 
-/** Makes the channel and sends the 101. */
-const accept = Effect.fnUntraced(function* ({
-  acceptance,
-  connectionRequest,
-  heartbeats,
-  options,
-  received,
-  startedAt,
-  transport
-}: {
-  readonly transport: Transport
-  readonly options: ServerOptions
-  readonly heartbeats: Heartbeats
-  readonly received: ReadRequest
-  readonly connectionRequest: ConnectionRequest
-  readonly acceptance: ConnectionAccept
-  readonly startedAt: bigint
-}): Effect.fn.Return<OpenedChannel.OpenedChannel, ConnectionDeny, Protocol> {
-  const { headers, subprotocol: chosen } = acceptance
-  const { head, request, rest } = received
-  if (chosen !== undefined && !request.protocols.includes(chosen)) {
-    return yield* applicationDefect(
-      `onConnect chose the subprotocol ${chosen}, which the client did not announce`
+  start(): void {
+    const { timers, waiting } = this.#service
+    waiting.add(this.#accepted, this.#options)
+    this.#run(this.#accepted.transport, (exit) => this.#begin(exit))
+    if (this.#state !== "Reading" && this.#state !== "Asking") return
+    this.#openTimer = timers.start("openHandshake", this.#options.openHandshakeTimeout, () =>
+      this.#guard(() => this.#timeUp())
     )
   }
-  const subprotocol = chosen ?? request.protocols.find((protocol) => options.protocols.includes(protocol))
-  const compression = (yield* Compression).accept(request.extensions, options.perMessageCompressionAccept)
-  if (Result.isFailure(compression))
-    return yield* applicationDefect(`perMessageCompressionAccept: ${compression.failure}`)
-  const negotiated = compression.success
-  const response = (yield* Handshake).accept({
-    key: request.key,
-    subprotocol,
-    extensions: ExtensionHeader.join(negotiated.extensions),
-    headers: withServer(options, [...toLines(options.headers), ...toLines(headers)])
-  })
-  if (Result.isFailure(response))
-    return yield* applicationDefect(`onConnect's acceptance: ${response.failure}`)
 
-  return yield* OpenedChannel.start({
-    role: "server",
-    transport,
-    options,
-    heartbeats,
-    transportEndTimeout: options.closeHandshakeTimeout,
-    negotiated,
-    masking: options.requireMaskedClientFrames ? "required" : "either",
-    maskOutgoing: options.maskServerFrames,
-    subprotocol,
-    request: connectionRequest,
-    response: undefined,
-    answer: response.success,
-    rest,
-    handshake: {
-      receivedOctets: headSize(head),
-      sentOctets: response.success.length,
-      nanos: Number((yield* Clock.monotonicTimeNanos) - startedAt)
+  /** Drops the connection, and lets go of what the handshake holds. */
+  abort(): void {
+    this.#state = "Over"
+    this.#openTimer?.stop()
+    this.#endTimer?.stop()
+    this.#giveBack?.()
+    this.#service.waiting.delete(this.#accepted)
+    if (this.#transport === undefined) this.#accepted.abort()
+    else this.#transport.abort()
+  }
+
+  #end(answer: Uint8Array | undefined): void {
+    if (this.#state === "Over") return
+    this.abort()
+    this.#connection.onRefused(answer)
+  }
+
+  // ---- transport ----------------------------------------------------------
+
+  onData(chunk: Uint8Array): void {
+    if (this.#state === "Reading") this.#guard(() => this.#read(chunk))
+  }
+
+  onEnd(): void {
+    if (this.#state === "Reading") this.#end(undefined)
+  }
+
+  onDrain(): void {}
+
+  onClose(): void {
+    // Whoever listens next is told, too.
+    if (this.#state !== "Asking") this.#end(this.#answer)
+  }
+
+  // ---- request ------------------------------------------------------------
+
+  #begin(exit: Exit.Exit<Transport, TransportError>): void {
+    if (Exit.isFailure(exit)) {
+      const failed = Cause.findError(exit.cause)
+      if (Cause.hasDies(exit.cause)) this.#log(Effect.logError("a connection died", exit.cause))
+      else if (Result.isSuccess(failed)) {
+        this.#log(Effect.logDebug("a transport was not accepted", failed.success))
+      }
+      // While TLS is unfinished, nothing can be answered.
+      return this.#end(undefined)
     }
-  })
-})
+    const transport = exit.value
+    this.#transport = transport
+    transport.setNoDelay(this.#options.tcpNoDelay)
+    if (this.#accepted.request !== undefined) return this.#judge(transport, this.#accepted.request)
+    this.#reader = new RequestReader(this.#options)
+    transport.listen(this)
+    transport.resume()
+  }
+
+  #read(chunk: Uint8Array): void {
+    const received = this.#reader?.push(chunk)
+    if (received === undefined || this.#transport === undefined) return
+    if (Result.isFailure(received)) this.#refuse(received.failure)
+    else this.#judge(this.#transport, received.success)
+  }
+
+  #judge(transport: Transport, received: ReceivedRequest): void {
+    const options = this.#options
+    const { context, places, waiting } = this.#service
+    const judged = judge(Context.get(context, Handshake), received.head, options)
+    if (Result.isFailure(judged)) return this.#refuse(judged.failure)
+    const request = judged.success
+    const allowed = checkRequest(request, options)
+    if (Result.isFailure(allowed)) return this.#refuse(allowed.failure)
+    const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
+    const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
+    waiting.delete(this.#accepted)
+    // Taken before the application is asked, so that nobody takes it in between.
+    const place = places.take(connectionRequest.peer, options)
+    if (Result.isFailure(place)) return this.#refuse(place.failure)
+    this.#giveBack = place.success
+    this.#ask({ transport, received, request, connectionRequest, giveBack: place.success })
+  }
+
+  // ---- decision -----------------------------------------------------------
+
+  #ask(asked: Asked): void {
+    this.#state = "Asking"
+    this.isRequested = true
+    if (this.#service.isDraining()) return this.#refuse(ConnectionDeny.serviceUnavailable())
+    this.#run(decision(asked.connectionRequest, this.#service.onConnect), (exit) =>
+      this.#decided(asked, exit)
+    )
+    // Nothing is to be lost before the next listener is there.
+    if (this.#state === "Asking") asked.transport.pause()
+  }
+
+  #decided(asked: Asked, exit: Exit.Exit<Accepted, ConnectionDeny>): void {
+    if (this.#isTimeUp) return this.#refuse(ConnectionDeny.requestTimeout())
+    if (Exit.isSuccess(exit)) {
+      if (this.#service.isDraining()) return this.#refuse(ConnectionDeny.serviceUnavailable())
+      const { value } = exit
+      return this.#accept(asked, typeof value === "string" ? { subprotocol: value } : (value ?? {}))
+    }
+    if (Cause.hasDies(exit.cause)) return this.#refuseDefect("onConnect died", exit.cause)
+    const denied = Cause.findError(exit.cause)
+    if (Result.isSuccess(denied)) this.#refuse(denied.success)
+    else this.#end(undefined)
+  }
+
+  /** Sends the 101. What has been sent cannot be taken back, so the time cannot be up any more. */
+  #accept(asked: Asked, acceptance: ConnectionAccept): void {
+    this.#openTimer?.stop()
+    let opened: Result.Result<OpenedChannel.OpenedChannel, string>
+    try {
+      opened = this.#open(asked, acceptance)
+    } catch (cause) {
+      // The application's headers may be anything at run time, and services can be replaced.
+      return this.#refuseDefect("accepting the connection died", Cause.die(cause))
+    }
+    if (Result.isFailure(opened)) return this.#refuseDefect(opened.failure)
+    this.#state = "Over"
+    this.#connection.onOpened(opened.success, asked.giveBack)
+  }
+
+  /** Makes the channel and sends the 101, or tells what is wrong with the application's choice. */
+  #open(
+    { connectionRequest, received, request, transport }: Asked,
+    { headers, subprotocol: chosen }: ConnectionAccept
+  ): Result.Result<OpenedChannel.OpenedChannel, string> {
+    const options = this.#options
+    const { context, timers } = this.#service
+    if (chosen !== undefined && !request.protocols.includes(chosen)) {
+      return Result.fail(`onConnect chose the subprotocol ${chosen}, which the client did not announce`)
+    }
+    const subprotocol = chosen ?? request.protocols.find((protocol) => options.protocols.includes(protocol))
+    const { perMessageCompressionAccept } = options
+    const compression = Context.get(context, Compression).accept(
+      request.extensions,
+      perMessageCompressionAccept
+    )
+    if (Result.isFailure(compression)) {
+      return Result.fail(`perMessageCompressionAccept: ${compression.failure}`)
+    }
+    const negotiated = compression.success
+    const response = Context.get(context, Handshake).accept({
+      key: request.key,
+      subprotocol,
+      extensions: ExtensionHeader.join(negotiated.extensions),
+      headers: withServer(options, [...toLines(options.headers), ...toLines(headers)])
+    })
+    if (Result.isFailure(response)) return Result.fail(`onConnect's acceptance: ${response.failure}`)
+    const opened = OpenedChannel.start(
+      {
+        role: "server",
+        transport,
+        options,
+        timers,
+        transportEndTimeout: options.closeHandshakeTimeout,
+        negotiated,
+        masking: options.requireMaskedClientFrames ? "required" : "either",
+        maskOutgoing: options.maskServerFrames,
+        subprotocol,
+        request: connectionRequest,
+        response: undefined,
+        answer: response.success,
+        rest: received.rest,
+        handshake: {
+          receivedOctets: headSize(received.head),
+          sentOctets: response.success.length,
+          nanos: Number(timers.clock.monotonicTimeNanosUnsafe() - this.#startedAt)
+        }
+      },
+      context
+    )
+    return Result.succeed(opened)
+  }
+
+  // ---- refusal ------------------------------------------------------------
+
+  #refuseDefect(message: string, cause: Cause.Cause<unknown> = Cause.empty): void {
+    this.#log(Effect.logError(message, cause))
+    this.#refuse(ConnectionDeny.internalServerError())
+  }
+
+  /**
+   * Sends a last answer and ends the transport: FIN, then discard what comes until
+   * the peer's FIN. Closing with unread input would reset the connection and lose
+   * the answer on its way.
+   */
+  #refuse(answer: Answer): void {
+    const options = this.#options
+    const { context, timers, waiting } = this.#service
+    const transport = this.#transport
+    if (transport === undefined) return this.#end(undefined)
+    this.#state = "Refusing"
+    this.#openTimer?.stop()
+    this.#giveBack?.()
+    waiting.add(this.#accepted, options)
+    const log = (problem: string) => this.#log(Effect.logError(problem))
+    this.#answer = answerTo(answer, options, Context.get(context, Handshake), log)
+    transport.listen(this)
+    transport.write([this.#answer])
+    transport.end()
+    transport.resume()
+    this.#endTimer = timers.start("transportEnd", options.closeHandshakeTimeout, () =>
+      this.#end(this.#answer)
+    )
+  }
+
+  #timeUp(): void {
+    // Goes on when what runs has ended.
+    if (this.#transport !== undefined && this.#state === "Reading") {
+      return this.#refuse(ConnectionDeny.requestTimeout())
+    }
+    this.#isTimeUp = true
+    this.#connection.interruptRun()
+  }
+
+  // ---- what may die -------------------------------------------------------
+
+  #run<A, E>(effect: Effect.Effect<A, E, R>, onExit: (exit: Exit.Exit<A, E>) => void): void {
+    this.#connection.run(effect, (exit) => this.#guard(() => onExit(exit)))
+  }
+
+  /** Services can be replaced: what dies in one is the end of this connection, and of no other. */
+  #guard(step: () => void): void {
+    try {
+      step()
+    } catch (cause) {
+      this.#log(Effect.logError("a connection died", Cause.die(cause)))
+      this.#end(undefined)
+    }
+  }
+
+  #log(log: Effect.Effect<void>): void {
+    Effect.runForkWith(this.#service.context)(log)
+  }
+}
+
+/** A request that the application decides on. */
+interface Asked {
+  readonly transport: Transport
+  readonly received: ReceivedRequest
+  readonly request: HandshakeRequest
+  readonly connectionRequest: ConnectionRequest
+  /** Gives the connection's place back. */
+  readonly giveBack: () => void
+}
+
+/** The application's answer to a request: without a fiber, where it needs none. */
+const decision = <R>(
+  request: ConnectionRequest,
+  onConnect: OnConnect<R> | undefined
+): Effect.Effect<Accepted, ConnectionDeny, R> => {
+  try {
+    return onConnect?.(request) ?? Exit.void
+  } catch (cause) {
+    return Exit.die(cause)
+  }
+}
 
 /** The HTTP response to a request that cannot become a connection, whatever it asks for. */
 export const refusalOf = (
   head: HttpHead,
   options: ServerOptions
 ): Effect.Effect<Uint8Array, never, Handshake> =>
-  Effect.flatMap(Handshake, (handshake) => {
+  Effect.contextWith((context: Context.Context<Handshake>) => {
+    const handshake = Context.get(context, Handshake)
     const judged = judge(handshake, head, options)
     const answer = Result.isFailure(judged)
       ? judged.failure
       : ConnectionDeny.notImplemented({ body: "the HTTP server does not hand over its connections" })
-    return answerTo(answer, options)
+    const log = (problem: string) => void Effect.runForkWith(context)(Effect.logError(problem))
+    return Effect.sync(() => answerTo(answer, options, handshake, log))
   })

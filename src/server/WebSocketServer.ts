@@ -8,13 +8,12 @@ import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Heartbeats from "../channel/Heartbeats.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
+import * as Timers from "../channel/Timers.ts"
 import type { Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
-import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import {
   type AcceptedTransport,
   accepted,
@@ -110,43 +109,25 @@ export const make = Effect.fnUntraced(function* (
   const connections = new Set<AnyServed>()
   const waiting = new Waiting()
   const places = new Places()
-  const heartbeats = yield* Heartbeats.make
+  const timers = yield* Timers.make
   let isDraining = false
-
-  const refuseIfDraining = Effect.suspend(() =>
-    isDraining ? Effect.fail(ConnectionDeny.serviceUnavailable()) : Effect.void
-  )
 
   /** What starts to serve a connection, which `drain` waits for. */
   const starter = <E, R, RC>(context: Context.Context<Requirements<R, RC>>, handlers: Handlers<E, R, RC>) => {
-    const service: Service<E, R | RC | Protocol.Protocol> = {
+    const service: Service<E, R | RC> = {
       context: Context.merge(context, services),
+      waiting,
+      places,
+      timers,
+      onConnect: handlers.onConnect,
       onOpen: handlers.onOpen,
-      onOpened: (core) => {
-        if (isDraining) core.closeUnsafe(CloseCode.goingAway, "")
-      },
+      isDraining: () => isDraining,
       onEnded: (served) => connections.delete(served)
     }
     return (accepted: AcceptedTransport): AnyServed => {
       const served = new Served(service)
-      const opening = Effect.flatMap(options.get, (current) =>
-        ServerHandshake.perform<RC>({
-          accepted,
-          options: current,
-          waiting,
-          places,
-          heartbeats,
-          onConnect: (request) => {
-            served.isRequested = true
-            return refuseIfDraining.pipe(
-              Effect.flatMap(() => handlers.onConnect?.(request) ?? Effect.void),
-              Effect.tap(refuseIfDraining)
-            )
-          }
-        })
-      )
       connections.add(served)
-      served.start(opening)
+      served.start(accepted, options.getUnsafe())
       return served
     }
   }

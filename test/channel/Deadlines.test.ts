@@ -6,9 +6,8 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
+import { Deadlines } from "../../src/channel/Deadlines.ts"
 import { Heartbeat } from "../../src/channel/Heartbeat.ts"
-import { Heartbeats } from "../../src/channel/Heartbeats.ts"
-import * as Timeouts from "../../src/channel/Timeouts.ts"
 import { settle } from "../support/apiSession.ts"
 
 /** Heartbeats on the test's clock, with a count of who sleeps on it, and a record of their pings. */
@@ -28,8 +27,8 @@ const setUp = Effect.gen(function* () {
         )
       })
   }
-  const context = yield* Effect.provideService(Effect.context<Timeouts.Timeouts>(), Clock.Clock, counted)
-  const heartbeats = new Heartbeats(context, counted)
+  const context = yield* Effect.provideService(Effect.context<never>(), Clock.Clock, counted)
+  const heartbeats = new Deadlines(context, counted, Effect.sleep)
   const pings: Array<string> = []
   const start = (name: string, autoPingInterval: Duration.Input) => {
     const alive = {
@@ -51,7 +50,7 @@ const setUp = Effect.gen(function* () {
     return { alive, heartbeat }
   }
   return { heartbeats, pings, start, sleepers: () => sleepers }
-}).pipe(Effect.provide(Timeouts.layer))
+})
 
 const seconds = (time: number) => Effect.andThen(TestClock.adjust(`${time} seconds`), settle)
 
