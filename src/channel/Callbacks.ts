@@ -110,11 +110,14 @@ const stepsOf = <EO, RO, EM, RM, RPing, RPong, EC, RC>({
   onPing,
   onPong
 }: Callbacks<EO, RO, EM, RM, RPing, RPong, EC, RC>): Steps<EO | EM | EC, RO | RM | RPing | RPong | RC> => ({
-  open: Effect.fnUntraced(function* (channel) {
-    if (onPing !== undefined) yield* channel.onPing(onPing)
-    if (onPong !== undefined) yield* channel.onPong(onPong)
-    if (onOpen !== undefined) yield* onOpen(channel)
-  }),
+  open:
+    onOpen === undefined && onPing === undefined && onPong === undefined
+      ? () => Effect.void
+      : Effect.fnUntraced(function* (channel) {
+          if (onPing !== undefined) yield* channel.onPing(onPing)
+          if (onPong !== undefined) yield* channel.onPong(onPong)
+          if (onOpen !== undefined) yield* onOpen(channel)
+        }),
   receive: (channel, messages) =>
     onMessage === undefined
       ? Effect.void

@@ -4,12 +4,12 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { type ReadHead, readHead, readUntil } from "../channel/HeadExchange.ts"
 import { Timeouts } from "../channel/Timeouts.ts"
 import { fromLines } from "../handshake/ConnectionRequest.ts"
 import { parseStatusLine, ResponseBodyReader } from "../handshake/Response.ts"
 import type { Transport } from "../transport/Transport.ts"
 import type { ClientOptions } from "./ClientOptions.ts"
+import { type ReadHead, readHead, readUntil } from "./HeadExchange.ts"
 
 /** A response with another status than was hoped for. */
 export interface Refusal {

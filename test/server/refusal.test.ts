@@ -134,18 +134,57 @@ describe("a service that throws", () => {
     }).pipe(Effect.provide([replaced(Layer.succeed(Framing.Framing, { make: broken })), log.layer]))
   })
 
-  it.effect("while it is told of the connection: the client gets a 500, and no 101 before it", () => {
-    const log = recordLog()
-    const observer = Layer.succeed(ConnectionMetrics.ConnectionObserver, broken)
+  const observers: ReadonlyArray<readonly [what: string, observer: () => Effect.Effect<void>]> = [
+    ["throws", broken],
+    ["dies", () => Effect.sync(broken)]
+  ]
+
+  it.effect.each(observers)(
+    "who %s when told of the connection: a 500, and no 101 before it",
+    ([, observe]) => {
+      const log = recordLog()
+      const observer = Layer.succeed(ConnectionMetrics.ConnectionObserver, observe)
+      return Effect.gen(function* () {
+        const server = yield* WebSocketServer.WebSocketServer
+        yield* Effect.provide(server.serve({ onOpen: untilClosed }), observer)
+        const peer = yield* rawClient
+        peer.send(requestHead())
+        assert.match(yield* peer.readHead, /^HTTP\/1\.1 500 /)
+        assert.deepStrictEqual(log.lines, ["Error accepting the connection died: a broken service"])
+      }).pipe(Effect.provide([layer(), log.layer]))
+    }
+  )
+
+  it.effect("who takes time when told of the connection does not hold it up", () => {
+    const observer = Layer.succeed(ConnectionMetrics.ConnectionObserver, () => Effect.never)
     return Effect.gen(function* () {
       const server = yield* WebSocketServer.WebSocketServer
       yield* Effect.provide(server.serve({ onOpen: untilClosed }), observer)
-      const peer = yield* rawClient
-      peer.send(requestHead())
-      assert.match(yield* peer.readHead, /^HTTP\/1\.1 500 /)
-      assert.deepStrictEqual(log.lines, ["Error accepting the connection died: a broken service"])
-    }).pipe(Effect.provide([layer(), log.layer]))
+      yield* connect("/")
+      assert.strictEqual(yield* server.connections, 1)
+    }).pipe(Effect.provide(layer()))
   })
+
+  it.effect(
+    "in a finalizer of the connection: the log says so, and nothing is left of the connection",
+    () => {
+      const log = recordLog()
+      return Effect.gen(function* () {
+        const server = yield* WebSocketServer.WebSocketServer
+        yield* server.serve({
+          onOpen: (channel) =>
+            Effect.andThen(
+              Effect.addFinalizer(() => Effect.sync(broken)),
+              channel.closed
+            )
+        })
+        yield* Effect.flatMap(connect("/"), (channel) => channel.close(1000))
+        yield* settle
+        assert.deepStrictEqual(log.lines, ["Error a connection died: a broken service"])
+        assert.deepStrictEqual(yield* server.drain("1 second"), { finished: 0, dropped: 0 })
+      }).pipe(Effect.provide([layer(), log.layer]))
+    }
+  )
 
   it.effect(
     "while it reads the request: the connection is dropped, the log says why, the server goes on",

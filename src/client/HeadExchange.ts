@@ -1,5 +1,5 @@
 /**
- * Reading the head of the opening handshake from a transport.
+ * A client's reading of the head of a response from a transport.
  */
 import * as Effect from "effect/Effect"
 import { type HeadError, HeadReader, type HttpHead } from "../handshake/HttpHead.ts"
@@ -82,7 +82,7 @@ const read = <A, E>(
 const nothing = (): void => {}
 
 /** Discards whatever comes. */
-export const ignoring: TransportListener = {
+const ignoring: TransportListener = {
   onData: () => true,
   onEnd: nothing,
   onDrain: nothing,
