@@ -2,8 +2,9 @@
  * The server's side of the opening handshake, on an accepted transport (RFC 6455
  * section 4.2): a channel, or an HTTP response and the end of the transport.
  *
- *     start -transport-> Reading -request-> Asking -accepted-> over: a channel
- *                           \\____________/ \\________-> Refusing -the transport's end-> over: the response
+ *     start -transport-> Reading -request-> Asking -accepted-> Over: a channel
+ *                           |                 |
+ *                           +-----------------+-> Refusing -the transport's end-> Over: the response
  *
  * Plain code: a fiber runs only where the transport takes time (TLS), and for the application's `onConnect`.
  */
@@ -131,8 +132,10 @@ export class ServerHandshake<R> implements TransportListener {
 
   // ---- transport ----------------------------------------------------------
 
-  onData(chunk: Uint8Array): void {
-    if (this.#state === "Reading") this.#guard(() => this.#read(chunk))
+  onData(chunk: Uint8Array): boolean {
+    if (this.#state !== "Reading") return true
+    this.#guard(() => this.#read(chunk))
+    return false
   }
 
   onEnd(): void {
