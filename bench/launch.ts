@@ -5,12 +5,16 @@ import { PerMessageDeflate, ServerOptions, WebSocketServer } from "effect-websoc
 import { NodeWebSocketServer } from "effect-websocket/node"
 import { announce, hasMode, type Mode } from "./announce.ts"
 
-// All load comes from one address.
-const forOnePeer: ServerOptions.ServerOptionsInput = { ...ServerOptions.hardened, maxConnectionsPerPeer: 0 }
+// All load comes from one address, with as many connections as a scenario wants.
+const unlimited: ServerOptions.ServerOptionsInput = {
+  ...ServerOptions.hardened,
+  maxConnections: 0,
+  maxConnectionsPerPeer: 0
+}
 
 const options: ServerOptions.ServerOptionsInput = hasMode("deflate")
-  ? { ...forOnePeer, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
-  : forOnePeer
+  ? { ...unlimited, perMessageCompressionAccept: PerMessageDeflate.acceptOffer() }
+  : unlimited
 
 const announceAddress = (modes: ReadonlyArray<Mode>) =>
   Layer.effectDiscard(
@@ -20,7 +24,7 @@ const announceAddress = (modes: ReadonlyArray<Mode>) =>
     })
   )
 
-/** Serves with the preset for the public internet, but for the limit per peer, and announces the port. */
+/** Serves with the preset for the public internet, but for the limits of connections, and announces the port. */
 export const launch = (
   served: Layer.Layer<never, never, WebSocketServer.WebSocketServer>,
   modes: ReadonlyArray<Mode>

@@ -132,6 +132,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     message: text(32)
   },
   memory("h", 5000, "idle", 0, text(32)),
+  memory("h1", 5000, "1 KiB each way", 1, text(KiB)),
   memory("h2", 5000, "deflate, 1 KiB each way", 1, deflated(KiB)),
   memory("h2-64", 500, "deflate, 64 x 1 KiB each way", 64, deflated(KiB)),
   { kind: "start", id: "i", title: "process start to first echo", launches: 5, message: text(32) },
