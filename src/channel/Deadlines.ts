@@ -13,11 +13,16 @@ import type * as Fiber from "effect/Fiber"
 export interface Deadline {
   /** By the monotonic clock, in nanoseconds. */
   readonly dueAt: bigint
-  /** Where it stands among the others; below 0: it does not. Only {@link Deadlines} changes it. */
+  /** Where it stands among the others, or one of the marks below. Only {@link Deadlines} changes it. */
   index: number
   /** Does what is to be done, and tells whether there is more at the new `dueAt`. May be called a little early. */
   onDue(): boolean
 }
+
+/** The mark of a deadline that has not been started, or is over or stopped. */
+export const off = -1
+/** The mark of one that has had its turn, and is to go on after it. */
+const goesOn = -2
 
 /** Deadlines that are looked at before everything else has a turn. */
 const turnSize = 256
@@ -54,11 +59,12 @@ export class Deadlines {
     this.#fiber = Effect.runForkWith(this.#context)(this.#run)
   }
 
-  /** The deadline is not looked at any more. May be called several times. */
+  /** The deadline is not looked at any more, also in a turn that has begun. May be called several times. */
   stop(deadline: Deadline): void {
-    if (deadline.index < 0) return
-    this.#remove(deadline)
-    if (this.#heap.length > 0) return
+    const isWaiting = deadline.index >= 0
+    if (isWaiting) this.#remove(deadline)
+    deadline.index = off
+    if (!isWaiting || this.#heap.length > 0) return
     this.#fiber?.interruptUnsafe()
     this.#wakeAt = undefined
   }
@@ -67,9 +73,11 @@ export class Deadlines {
     const first = this.#heap[0]
     this.#wakeAt = first?.dueAt
     if (first === undefined) return Effect.void
-    const quiet = first.dueAt - this.#clock.monotonicTimeNanosUnsafe()
+    // What waits must not keep the first, which may be stopped meanwhile.
+    const { dueAt } = first
+    const quiet = dueAt - this.#clock.monotonicTimeNanosUnsafe()
     return Effect.flatMap(quiet > 0n ? this.#sleep(Duration.nanos(quiet)) : aTurn, () => {
-      this.#takeTurn(first.dueAt)
+      this.#takeTurn(dueAt)
       return this.#run
     })
   })
@@ -78,13 +86,16 @@ export class Deadlines {
   #takeTurn(sleptUntil: bigint): void {
     const now = this.#clock.monotonicTimeNanosUnsafe()
     const reached = now > sleptUntil ? now : sleptUntil
-    const due: Array<Deadline> = []
-    for (let first = this.#heap[0]; first !== undefined && first.dueAt <= reached; first = this.#heap[0]) {
-      if (due.length === turnSize) break
-      due.push(first)
+    const seen: Array<Deadline> = []
+    while (seen.length < turnSize) {
+      const first = this.#heap[0]
+      if (first === undefined || first.dueAt > reached) break
       this.#remove(first)
+      first.index = goesOn
+      seen.push(first)
+      if (!this.#isToGoOn(first)) first.index = off
     }
-    for (const deadline of due) if (this.#isToGoOn(deadline)) this.start(deadline)
+    for (const deadline of seen) if (deadline.index === goesOn) this.start(deadline)
   }
 
   /** What dies here is not the others' loss. */
@@ -103,7 +114,7 @@ export class Deadlines {
 
   #remove(deadline: Deadline): void {
     const { index } = deadline
-    deadline.index = -1
+    deadline.index = off
     const last = this.#heap.pop()
     if (last === undefined || last === deadline) return
     this.#sink(last, index)

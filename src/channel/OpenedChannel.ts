@@ -82,10 +82,17 @@ export const start = (agreement: Agreement, context: Context.Context<Framing>): 
   return { core, channel, span }
 }
 
-/** Runs an effect that takes no time; one that does goes on by itself. What it dies with is thrown. */
+/** Runs an effect that takes no time; one that does goes on by itself. What it dies with is thrown, or logged then. */
 const runNow = <A>(effect: Effect.Effect<A>, context: Context.Context<never>): A | undefined => {
-  const exit = Effect.runForkWith(context)(effect, { uninterruptible: true }).pollUnsafe()
-  if (exit === undefined) return undefined
+  const run = Effect.runForkWith(context)
+  const fiber = run(effect, { uninterruptible: true })
+  const exit = fiber.pollUnsafe()
+  if (exit === undefined) {
+    fiber.addObserver((late) => {
+      if (Exit.isFailure(late)) run(Effect.logError("what observes a connection died", late.cause))
+    })
+    return undefined
+  }
   if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
   return exit.value
 }

@@ -1,11 +1,12 @@
 /**
  * What the connections of a server or client wait for.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { type Deadline, Deadlines } from "./Deadlines.ts"
+import { type Deadline, Deadlines, off } from "./Deadlines.ts"
 import { type TimeoutKind, Timeouts } from "./Timeouts.ts"
 
 /** A timeout that runs. Stopping it may be done several times, and when it is over. */
@@ -22,11 +23,12 @@ export class Timers {
 
   constructor(context: Context.Context<Timeouts>, clock: Clock.Clock) {
     const { after } = Context.get(context, Timeouts)
-    const deadlines = (kind: TimeoutKind) => new Deadlines(context, clock, (limit) => after(kind, limit))
+    this.#after = (kind, limit) => surviving(() => after(kind, limit))
+    const deadlines = (kind: TimeoutKind) =>
+      new Deadlines(context, clock, (limit) => this.#after(kind, limit))
     this.clock = clock
     this.heartbeats = new Deadlines(context, clock, Effect.sleep)
     this.#context = context
-    this.#after = after
     this.#deadlines = {
       openHandshake: deadlines("openHandshake"),
       closeHandshake: deadlines("closeHandshake"),
@@ -50,11 +52,23 @@ export class Timers {
   }
 }
 
+/** A replaced service may die of anything: its wait is over then, and nobody else's. */
+const surviving = (after: () => Effect.Effect<void>): Effect.Effect<void> => {
+  try {
+    const over = after()
+    return over === Effect.never ? over : Effect.catchCauseIf(over, Cause.hasDies, logDeath)
+  } catch (cause) {
+    return logDeath(Cause.die(cause))
+  }
+}
+
+const logDeath = (cause: Cause.Cause<never>) => Effect.logError("a timeout died", cause)
+
 const unlimited: Timer = { stop: () => {} }
 
 class Timeout implements Deadline, Timer {
   readonly dueAt: bigint
-  index = -1
+  index = off
   readonly #deadlines: Deadlines
   readonly #onTimeUp: () => void
 

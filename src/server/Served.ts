@@ -57,7 +57,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
     this.#service = service
   }
 
-  /** The request has been read. */
+  /** The request has been read, or refused before that. */
   get isRequested(): boolean {
     return this.#handshake?.isRequested ?? true
   }
@@ -83,6 +83,8 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
       if (this.#isHandled) this.#end(Exit.void)
     }
     if (core.isClosed) giveBack()
+    // The drain found no connection to close.
+    if (this.#service.isDraining()) core.closeUnsafe(CloseCode.goingAway, "")
     this.#serve(opened)
   }
 

@@ -2,10 +2,11 @@
  * The server's side of the opening handshake, on an accepted transport (RFC 6455
  * section 4.2): a channel, or an HTTP response and the end of the transport.
  *
- *     start -transport-> Reading -request-> Asking -accepted-> Over: a channel
- *                           |                 |
- *                           +-----------------+-> Refusing -the transport's end-> Over: the response
+ *     Reading -request-> Asking -accepted-> Over: a channel
+ *        |                 |
+ *        +-----------------+-> Refusing -the transport's end-> Over: the response
  *
+ * Whatever the state, it is Over without either once the client is gone, or is dropped.
  * Plain code: a fiber runs only where the transport takes time (TLS), and for the application's `onConnect`.
  */
 import * as Cause from "effect/Cause"
@@ -89,6 +90,8 @@ export class ServerHandshake<R> implements TransportListener {
   // Gives the connection's place back, once it has one.
   #giveBack: (() => void) | undefined
   #answer: Uint8Array | undefined
+  // Once the 101 is sent.
+  #opened: { readonly channel: OpenedChannel.OpenedChannel; readonly giveBack: () => void } | undefined
 
   constructor(
     accepted: AcceptedTransport,
@@ -106,11 +109,15 @@ export class ServerHandshake<R> implements TransportListener {
   start(): void {
     const { timers, waiting } = this.#service
     waiting.add(this.#accepted, this.#options)
-    this.#run(this.#accepted.transport, (exit) => this.#begin(exit))
-    if (this.#state !== "Reading" && this.#state !== "Asking") return
+    this.#connection.run(this.#accepted.transport, (exit) => this.#guard(() => this.#begin(exit)))
+    if (!this.#isUndecided) return
     this.#openTimer = timers.start("openHandshake", this.#options.openHandshakeTimeout, () =>
       this.#guard(() => this.#timeUp())
     )
+  }
+
+  get #isUndecided(): boolean {
+    return this.#state === "Reading" || this.#state === "Asking"
   }
 
   /** Drops the connection, and lets go of what the handshake holds. */
@@ -201,11 +208,24 @@ export class ServerHandshake<R> implements TransportListener {
     this.#state = "Asking"
     this.isRequested = true
     if (this.#service.isDraining()) return this.#refuse(ConnectionDeny.serviceUnavailable())
-    this.#run(decision(asked.connectionRequest, this.#service.onConnect), (exit) =>
-      this.#decided(asked, exit)
-    )
+    const asking = decision(asked.connectionRequest, this.#service.onConnect)
+    const decided = (exit: Exit.Exit<Accepted, ConnectionDeny>) =>
+      this.#guard(() => this.#decided(asked, exit))
+    if (Exit.isExit(asking)) {
+      decided(asking as Exit.Exit<Accepted, ConnectionDeny>)
+      return this.#asked()
+    }
+    // Answered before the fiber ends: that waits for the fibers which the application has forked in it.
+    const answering = Effect.onExit(asking, (exit) => Effect.sync(() => decided(exit)))
+    this.#connection.run(answering, () => this.#guard(() => this.#asked()))
     // Nothing is to be lost before the next listener is there.
     if (this.#state === "Asking") asked.transport.pause()
+  }
+
+  #asked(): void {
+    if (this.#opened !== undefined) this.#connection.onOpened(this.#opened.channel, this.#opened.giveBack)
+    // What was to decide was interrupted.
+    else if (this.#state === "Asking") this.#end(undefined)
   }
 
   #decided(asked: Asked, exit: Exit.Exit<Accepted, ConnectionDeny>): void {
@@ -218,7 +238,6 @@ export class ServerHandshake<R> implements TransportListener {
     if (Cause.hasDies(exit.cause)) return this.#refuseDefect("onConnect died", exit.cause)
     const denied = Cause.findError(exit.cause)
     if (Result.isSuccess(denied)) this.#refuse(denied.success)
-    else this.#end(undefined)
   }
 
   /** Sends the 101. What has been sent cannot be taken back, so the time cannot be up any more. */
@@ -233,7 +252,7 @@ export class ServerHandshake<R> implements TransportListener {
     }
     if (Result.isFailure(opened)) return this.#refuseDefect(opened.failure)
     this.#state = "Over"
-    this.#connection.onOpened(opened.success, asked.giveBack)
+    this.#opened = { channel: opened.success, giveBack: asked.giveBack }
   }
 
   /** Makes the channel and sends the 101, or tells what is wrong with the application's choice. */
@@ -322,19 +341,16 @@ export class ServerHandshake<R> implements TransportListener {
   }
 
   #timeUp(): void {
-    // Goes on when what runs has ended.
+    if (!this.#isUndecided) return
     if (this.#transport !== undefined && this.#state === "Reading") {
       return this.#refuse(ConnectionDeny.requestTimeout())
     }
+    // Goes on when what runs has ended.
     this.#isTimeUp = true
     this.#connection.interruptRun()
   }
 
   // ---- what may die -------------------------------------------------------
-
-  #run<A, E>(effect: Effect.Effect<A, E, R>, onExit: (exit: Exit.Exit<A, E>) => void): void {
-    this.#connection.run(effect, (exit) => this.#guard(() => onExit(exit)))
-  }
 
   /** Services can be replaced: what dies in one is the end of this connection, and of no other. */
   #guard(step: () => void): void {

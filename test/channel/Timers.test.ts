@@ -10,6 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { Timeouts } from "../../src/channel/Timeouts.ts"
 import { Timers } from "../../src/channel/Timers.ts"
 import { settle } from "../support/apiSession.ts"
+import { recordLog } from "../support/bothEnds.ts"
 
 const setUp = Effect.fnUntraced(function* (after: Timeouts["Service"]["after"]) {
   const clock = yield* Clock.Clock
@@ -94,4 +95,56 @@ describe("timeouts", () => {
       assert.isTrue(isOver)
     })
   )
+
+  it.effect("are not over once they are stopped, also in the turn in which both are due", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const context = Context.add(yield* Effect.context<never>(), Timeouts, {
+        after: (_, limit) => Effect.sleep(limit)
+      })
+      const timers = new Timers(context, clock)
+      const over: Array<string> = []
+      const limit = Duration.seconds(1)
+      timers.start("closeHandshake", limit, () => {
+        over.push("first")
+        second.stop()
+        timers.start("closeHandshake", limit, () => over.push("third"))
+      })
+      const second = timers.start("closeHandshake", limit, () => over.push("second"))
+      yield* seconds(1)
+      assert.deepStrictEqual(over, ["first"])
+      yield* seconds(1)
+      assert.deepStrictEqual(over, ["first", "third"])
+    })
+  )
+
+  it.effect.each([
+    ["dies", () => Effect.die(new Error("once"))],
+    [
+      "throws",
+      () => {
+        throw new Error("once")
+      }
+    ]
+  ] as const)("whose wait %s are over, and no others", ([, after]) => {
+    const log = recordLog()
+    return Effect.gen(function* () {
+      for (const limit of ["1 seconds", 0] as const) {
+        let calls = 0
+        const { over, start } = yield* setUp((_, limit) => (calls++ === 0 ? after() : Effect.sleep(limit)))
+        start("first", limit)
+        start("second", "2 seconds")
+        yield* settle
+        assert.lengthOf(over, 1)
+        yield* seconds(2)
+        start("third", "1 seconds")
+        yield* seconds(1)
+        assert.deepStrictEqual(
+          over.map((line) => line.split(" ")[0]),
+          ["first", "second", "third"]
+        )
+      }
+      assert.deepStrictEqual(log.lines, Array(2).fill("Error a timeout died: once"))
+    }).pipe(Effect.provide(log.layer))
+  })
 })
