@@ -14,7 +14,7 @@ const input = {
 
 /**
  * Marks what a module computes while it is loaded as free of side effects, so that a bundler leaves out of one file
- * what a program does not use. Statements are not marked: their effect is what they are for.
+ * most of what a program does not use. Statements are not marked: their effect is what they are for.
  */
 const annotatePureCalls: Plugin = {
   name: "annotate-pure-calls",

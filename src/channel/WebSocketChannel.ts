@@ -271,7 +271,8 @@ class OpenChannel implements Channel, SendsNow {
   }
 
   [sendNow](message: PreparedMessage): boolean {
-    return this.#core.sender.sendNow(message)
+    // Who wraps a channel has a `send` of its own.
+    return #core in this && this.#core.sender.sendNow(message)
   }
 
   get trySend(): Channel["trySend"] {

@@ -247,4 +247,29 @@ describe("a room of 1,000 with one who does not read", () => {
       assert.strictEqual(message.framed(0), message.framed(0))
     }).pipe(Effect.provide(room))
   )
+
+  it.effect("members that wrap a channel send by their own means", () =>
+    Effect.gen(function* () {
+      const { faults, inRoom, stuckHere } = yield* openRoom(3)
+      yield* faults.reset
+      let own = 0
+      const sendOf = (channel: WebSocketChannel.Channel) => (message: WebSocketChannel.Sendable) => {
+        own++
+        return channel.send(message)
+      }
+      const [first, second] = Array.from(inRoom).filter((channel) => channel !== stuckHere) as [
+        WebSocketChannel.Channel,
+        WebSocketChannel.Channel
+      ]
+      const proxy = new Proxy(first, {
+        get: (target, property) =>
+          property === "send" ? sendOf(target) : Reflect.get(target, property, target)
+      })
+      const heir: WebSocketChannel.Channel = Object.create(second, { send: { value: sendOf(second) } })
+      yield* WebSocketChannel.broadcast([proxy, heir], "hello", "suspend")
+      assert.strictEqual(own, 2)
+      assert.strictEqual((yield* first.statistics).sent.messages, 1)
+      assert.strictEqual((yield* second.statistics).sent.messages, 1)
+    }).pipe(Effect.provide(room))
+  )
 })

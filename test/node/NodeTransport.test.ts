@@ -92,6 +92,40 @@ describe("NodeTransport", () => {
     })
   )
 
+  it.effect("frees nothing of what somebody else listens to, too", () =>
+    Effect.gen(function* () {
+      const { peer, socket, transport } = yield* makePair
+      const kept: Array<Uint8Array> = []
+      const done = yield* Deferred.make<void>()
+      let received = 0
+      socket.on("data", (chunk: Uint8Array) => kept.push(chunk))
+      transport.listen({
+        onData: (chunk) => {
+          received += chunk.length
+          if (received === mebibyte.length) Deferred.doneUnsafe(done, Effect.void)
+          return true
+        },
+        onEnd: () => {},
+        onDrain: () => {},
+        onClose: () => {}
+      })
+      peer.socket.write(mebibyte)
+      transport.resume()
+      yield* Deferred.await(done)
+      yield* settle
+      assert.deepStrictEqual(Buffer.compare(Buffer.concat(kept), mebibyte), 0)
+    })
+  )
+
+  it.effect("a plain socket that an application has marked as encrypted is none of TLS", () =>
+    Effect.gen(function* () {
+      const { socket } = yield* makePair
+      const marked = NodeTransport.fromSocket(Object.assign(socket, { encrypted: true }))
+      assert.isUndefined(marked.tls)
+      assert.strictEqual(marked.channelType, "tcp")
+    })
+  )
+
   it.effect("a paused transport reads neither bytes nor the end", () =>
     Effect.gen(function* () {
       const { peer, transport } = yield* makePair
