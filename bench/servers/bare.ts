@@ -2,7 +2,7 @@ import { hash } from "node:crypto"
 import { createServer, type Socket } from "node:net"
 import { listen } from "../announce.ts"
 
-// What plain JavaScript on node:net can do at most: it takes what the load generator sends, and checks nothing.
+// Plain JavaScript on node:net, to compare: it takes what the load generator sends, and checks nothing.
 
 const respond = (socket: Socket, head: string): void => {
   const key = /^Sec-WebSocket-Key: (.*)\r$/m.exec(head)?.[1]
@@ -13,21 +13,20 @@ const respond = (socket: Socket, head: string): void => {
   )
 }
 
-/** Takes off the mask at the end of the frame's header. */
-const unmask = (frame: Buffer, start: number): void => {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.length)
+/** Takes off a frame's mask, which is in front of its payload. */
+const unmask = (bytes: Buffer, view: DataView, start: number, end: number): void => {
   const key = view.getInt32(start - 4)
   let at = start
-  for (; at + 4 <= frame.length; at += 4) view.setInt32(at, view.getInt32(at) ^ key)
-  for (; at < frame.length; at++) frame[at]! ^= key >>> (8 * (3 - ((at - start) & 3)))
+  for (; at + 4 <= end; at += 4) view.setInt32(at, view.getInt32(at) ^ key)
+  for (; at < end; at++) bytes[at]! ^= key >>> (8 * (3 - ((at - start) & 3)))
 }
 
-/** The masked frame at the start of `bytes`: how long its header is, and the whole of it. */
-const sizeOf = (bytes: Buffer): { readonly header: number; readonly total: number } => {
-  const short = bytes[1]! & 0x7f
+/** The masked frame at `at`: how long its header is, and the whole of it. */
+const sizeOf = (bytes: Buffer, at: number): { readonly header: number; readonly total: number } => {
+  const short = bytes[at + 1]! & 0x7f
   if (short < 126) return { header: 6, total: 6 + short }
-  if (short === 126) return { header: 8, total: 8 + bytes.readUInt16BE(2) }
-  return { header: 14, total: 14 + bytes.readUInt32BE(6) }
+  if (short === 126) return { header: 8, total: 8 + bytes.readUInt16BE(at + 2) }
+  return { header: 14, total: 14 + bytes.readUInt32BE(at + 6) }
 }
 
 const longestHeader = 14
@@ -40,26 +39,27 @@ const serve = (socket: Socket): void => {
   let collected = 0
   let wanted = 0
 
-  const answers = (bytes: Buffer): { readonly written: Array<Buffer>; readonly rest: Buffer } => {
-    const written: Array<Buffer> = []
+  /** Turns the whole frames in `bytes` into those of the answer, in place: where the answer ends, and the rest starts. */
+  const answer = (bytes: Buffer): { readonly end: number; readonly rest: number } => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    let end = 0
     let at = 0
     while (bytes.length - at >= longestHeader || (bytes.length - at >= 6 && (bytes[at + 1]! & 0x7f) < 126)) {
-      const frame = bytes.subarray(at)
-      const { header, total } = sizeOf(frame)
-      if (frame.length < total) {
+      const { header, total } = sizeOf(bytes, at)
+      if (bytes.length - at < total) {
         wanted = total
         break
       }
-      unmask(frame.subarray(0, total), header)
-      const end = header - 4
-      // The header without its key moves up to the payload.
-      frame.copyWithin(4, 0, end)
-      frame[5]! &= 0x7f
-      written.push(frame.subarray(4, total))
-      if ((frame[4]! & 0x0f) === 8) isClosing = true
+      unmask(bytes, view, at + header, at + total)
+      if ((bytes[at]! & 0x0f) === 8) isClosing = true
+      bytes[at + 1]! &= 0x7f
+      // Without the key, and behind the answer before it.
+      bytes.copyWithin(end, at, at + header - 4)
+      bytes.copyWithin(end + header - 4, at + header, at + total)
+      end += total - 4
       at += total
     }
-    return { written, rest: bytes.subarray(at) }
+    return { end, rest: at }
   }
 
   socket.on("error", console.error)
@@ -71,11 +71,12 @@ const serve = (socket: Socket): void => {
     parts = [...parts, chunk]
     collected += chunk.length
     if (collected < wanted) return
-    const { rest, written } = answers(parts.length === 1 ? chunk : Buffer.concat(parts, collected))
-    parts = rest.length === 0 ? [] : [rest]
-    collected = rest.length
-    if (rest.length === 0) wanted = 0
-    if (written.length > 0) socket.write(written.length === 1 ? written[0]! : Buffer.concat(written))
+    const bytes = parts.length === 1 ? chunk : Buffer.concat(parts, collected)
+    const { end, rest } = answer(bytes)
+    parts = rest === bytes.length ? [] : [bytes.subarray(rest)]
+    collected = bytes.length - rest
+    if (collected === 0) wanted = 0
+    if (end > 0) socket.write(bytes.subarray(0, end))
     if (isClosing) socket.end()
   })
 }
