@@ -1,5 +1,5 @@
 /**
- * The heartbeats of many connections on one clock.
+ * Deadlines of many connections on one clock, by their heartbeats.
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"

@@ -9,10 +9,12 @@ import { bytesOf, exchange } from "../support/interopCases.ts"
 import { arePythonPeersThere, layer as peerLayer } from "../support/interopPython.ts"
 import { ourClient, ourServer } from "../support/interopSides.ts"
 import { hasOpenssl, makeCertificates } from "../support/nodeCertificates.ts"
+import { isGiven } from "../support/requirement.ts"
 
-/** A machine may have been set up without. */
-const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
-  all?.some(({ address }) => address === "::1")
+const hasIpv6 = isGiven(
+  "the IPv6 address ::1",
+  Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1")),
+  "sysctl net.ipv6.conf.lo.disable_ipv6=0"
 )
 
 const isPeerThere = arePythonPeersThere && hasOpenssl
