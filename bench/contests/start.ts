@@ -18,18 +18,19 @@ export const startContestant = async (
     const begun = performance.now()
     const server = await startServer(peer.name, peer.command([], "build"), [])
     const exchange = makeExchange(scenario.message, 1, server.raw)
-    const echoed = await new Promise<number>((resolve) => {
+    let taken = 0
+    await new Promise<void>((resolve) => {
       new Connection(server.port, exchange, {
         opened: (connection) => connection.send(1),
         echoed: (connection) => {
-          resolve(performance.now())
+          taken = performance.now() - begun
           connection.close()
         },
-        closed: () => {}
+        closed: resolve
       })
     })
     await server.end()
-    return echoed - begun
+    return taken
   }
   const round = async () => {
     const times: Array<number> = []
