@@ -87,7 +87,7 @@ export class OutgoingBytes {
 
   #closeRun(): void {
     if (this.#slab === undefined) return
-    this.#add(this.#slab.subarray(this.#start, this.#end))
+    this.#add(new Uint8Array(this.#slab.buffer, this.#start, this.#end - this.#start))
     this.#slab = undefined
   }
 }

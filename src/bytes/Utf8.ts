@@ -3,23 +3,29 @@
  * whole messages through the platform's decoder, and a validator that works
  * piece by piece and stops at the first byte that no valid text can contain.
  */
+import { nativeText } from "./nativeText.ts"
 
 // A byte order mark is payload and stays.
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 const lossyDecoder = new TextDecoder("utf-8", { ignoreBOM: true })
 const encoder = new TextEncoder()
 
+/** What stands for bytes that are no text. */
+const replacement = "\ufffd"
+
 /** Bytes that are validated at a time where a text may be too long for a string. */
 const partLength = 0x10_0000
 
 /**
- * The text in `bytes`, or `undefined` where there is none: the bytes are not
+ * The text in `bytes`, from `start` to `end`, or `undefined` where there is none: they are not
  * valid UTF-8, or the text is longer than a string of this JavaScript engine
  * can be. {@link isValid} tells the two apart.
  */
-export const decode = (bytes: Uint8Array): string | undefined => {
+export const decode = (bytes: Uint8Array, start = 0, end = bytes.length): string | undefined => {
   try {
-    return strictDecoder.decode(bytes)
+    const text = nativeText.utf8Slice?.call(bytes, start, end)
+    // With a replacement, it may be the text's own.
+    return text?.includes(replacement) === false ? text : strictDecoder.decode(bytes.subarray(start, end))
   } catch {
     return undefined
   }
@@ -48,7 +54,7 @@ export const encode = (text: string): Uint8Array => encoder.encode(text)
  */
 export const encodeInto = (text: string, target: Uint8Array, start: number): number => {
   // For some ASCII characters a loop is faster than the call into the platform.
-  if (text.length <= 40) {
+  if (text.length <= 16) {
     let i = 0
     for (; i < text.length; i++) {
       const unit = text.charCodeAt(i)
@@ -57,7 +63,10 @@ export const encodeInto = (text: string, target: Uint8Array, start: number): num
     }
     if (i === text.length) return i
   }
-  return encoder.encodeInto(text, target.subarray(start)).written
+  return (
+    nativeText.utf8Write?.call(target, text, start, text.length * 3) ??
+    encoder.encodeInto(text, target.subarray(start)).written
+  )
 }
 
 /**

@@ -169,7 +169,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     const isOver = state === "Closed" || state === "Failed"
     return {
       wasClean,
-      wasNotCleanReason: wasClean || !isOver ? undefined : this.#uncleanReason,
+      wasNotCleanReason: wasClean || !isOver ? undefined : this.#uncleanReason(),
       localClose,
       remoteClose,
       closedByMe: this.#closedByMe,
@@ -179,7 +179,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     }
   }
 
-  get #uncleanReason(): string {
+  #uncleanReason(): string {
     if (this.#connection.violation !== undefined || this.#failure !== undefined) return this.error.message
     const isByMe = this.#droppedByMe && !this.#endedByPeer
     return `${isByMe ? "this end" : "the peer"} ended the transport without a closing handshake`
@@ -189,7 +189,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
 
   onData(chunk: Uint8Array): boolean {
     this.#heartbeat?.onData()
-    if (!this.#isBusy) return this.#takeTurn(() => this.#connection.receive(chunk))
+    if (!this.#isBusy()) return this.#takeTurn(() => this.#connection.receive(chunk))
     this.#held ??= []
     this.#held.push(chunk)
     return false
@@ -198,22 +198,22 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   onReady(): void {
     this.#takeTurn(() => {
       this.#connection.goOn()
-      while (!this.#isBusy) {
+      while (!this.#isBusy()) {
         const chunk = this.#held?.shift()
         if (chunk === undefined) break
         this.#connection.receive(chunk)
       }
     })
-    if (!this.#mustPause) this.#resumeReading()
+    if (!this.#mustPause()) this.#resumeReading()
   }
 
   /** What comes must wait until a message is decompressed. */
-  get #isBusy(): boolean {
+  #isBusy(): boolean {
     return this.#connection.isBusy && this.#connection.isReceiving
   }
 
-  get #mustPause(): boolean {
-    return this.#isBusy || this.inbox.size >= this.#options.maxReceiveBufferSize
+  #mustPause(): boolean {
+    return this.#isBusy() || this.inbox.size >= this.#options.maxReceiveBufferSize
   }
 
   #takeTurn<A>(receive: () => A): A {
@@ -317,7 +317,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   #resumeReading(): void {
-    if (!this.#isPaused || this.#isBusy) return
+    if (!this.#isPaused || this.#isBusy()) return
     this.#isPaused = false
     this.#heartbeat?.onResume()
     this.transport.resume()
@@ -400,11 +400,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     const { mustDrop, state } = this.#connection
     if (state === "Open") {
       this.#flushTurn()
-      if (this.#mustPause) this.#pauseReading()
+      if (this.#mustPause()) this.#pauseReading()
       return
     }
     // From the closing handshake on, only a message that is being decompressed holds back the reading.
-    if (this.#isBusy) this.#pauseReading()
+    if (this.#isBusy()) this.#pauseReading()
     else this.#resumeReading()
     if (state === "CloseSent") {
       this.#outbox.fail(() => this.error)

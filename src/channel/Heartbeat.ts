@@ -71,7 +71,7 @@ export class Heartbeat implements Deadline {
     this.#options = options
     this.#lifeAt = openedAt
     this.#pingAt = openedAt
-    this.dueAt = this.#lifeAt + this.#interval
+    this.dueAt = this.#lifeAt + this.#interval()
   }
 
   /** Something came. */
@@ -88,36 +88,36 @@ export class Heartbeat implements Deadline {
   }
 
   #live(): void {
-    this.#lifeAt = this.#now
+    this.#lifeAt = this.#now()
     this.#waitingSince = undefined
   }
 
   /** The ping that was due is on its way. */
   onPingSent(): void {
-    this.#pingAt = this.#now
+    this.#pingAt = this.#now()
     this.onResume()
   }
 
   /** What held the ping or its pong back is over: the pong has its time from now on. */
   onResume(): void {
-    if (this.#waitingSince !== undefined) this.#waitingSince = this.#now
+    if (this.#waitingSince !== undefined) this.#waitingSince = this.#now()
   }
 
-  get #now(): bigint {
+  #now(): bigint {
     return this.#clock.monotonicTimeNanosUnsafe()
   }
 
-  get #interval(): bigint {
+  #interval(): bigint {
     return Duration.toNanosUnsafe(this.#options.autoPingInterval)
   }
 
-  get #timeout(): bigint {
+  #timeout(): bigint {
     return Duration.toNanosUnsafe(this.#options.autoPingTimeout)
   }
 
   /** Does what is to be done at `dueAt`, and tells whether there is more to come. */
   onDue(): boolean {
-    const now = this.#now
+    const now = this.#now()
     const quiet = this.#step(now)
     if (quiet === undefined) return false
     this.dueAt = now + quiet
@@ -127,11 +127,11 @@ export class Heartbeat implements Deadline {
   /** Does what is due, and tells how long nothing else can be: 0, until what has come was read. */
   #step(now: bigint): bigint | undefined {
     if (this.#alive.isClosing) return undefined
-    const interval = this.#interval
-    const timeout = this.#timeout
+    const interval = this.#interval()
+    const timeout = this.#timeout()
     const wasOverdue = this.#isOverdue
     this.#isOverdue = false
-    if (this.#alive.isHeld || this.#isSlow) this.onResume()
+    if (this.#alive.isHeld || this.#isSlow()) this.onResume()
     if (this.#waitingSince !== undefined && timeout > 0n) {
       const left = this.#waitingSince + timeout - now
       // A pong may come at any time, and the next ping an interval after it.
@@ -151,7 +151,7 @@ export class Heartbeat implements Deadline {
   }
 
   /** The peer takes what is sent, if slowly: what is before the ping, or its pong, may take longer than its time. */
-  get #isSlow(): boolean {
+  #isSlow(): boolean {
     const { bufferedAmount, takenAmount } = this.#alive
     const before = this.#taken
     this.#taken = takenAmount

@@ -159,8 +159,10 @@ export class Outbox {
 
   /** Writes everything to the transport, however much it holds: nothing will be gathered any more. */
   flushAll(): void {
-    const parts = [...(this.#backlog?.takeParts() ?? []), ...this.#outgoing.take()]
+    const backlog = this.#backlog
     this.#backlog = undefined
+    const taken = this.#outgoing.take()
+    const parts = backlog === undefined ? taken : [...backlog.takeParts(), ...taken]
     if (parts.length > 0) this.#transport.write(parts)
   }
 

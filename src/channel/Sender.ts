@@ -3,7 +3,10 @@
  * and pongs.
  */
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
+import * as Hash from "effect/Hash"
 import * as Stream from "effect/Stream"
 import * as Utf8 from "../bytes/Utf8.ts"
 import type { Connection } from "../connection/Connection.ts"
@@ -62,6 +65,32 @@ type Refuse = (() => void) | undefined
 
 const noBytes = new Uint8Array(0)
 
+/** As `Effect.suspend` makes it, in one object without a function: there is one for every message. */
+class Send extends Effectable.Class<void, WebSocketError> {
+  readonly #sender: Sender
+  readonly #message: Sendable
+
+  constructor(sender: Sender, message: Sendable) {
+    super()
+    this.#sender = sender
+    this.#message = message
+  }
+
+  asEffect(): Effect.Effect<void, WebSocketError> {
+    return this.#sender.begin(this.#message)
+  }
+
+  // What is compared by its fields, of which none can be seen, would be equal to every other.
+
+  [Equal.symbol](that: unknown): boolean {
+    return this === that
+  }
+
+  [Hash.symbol](): number {
+    return Hash.random(this)
+  }
+}
+
 export class Sender {
   readonly #connection: Connection
   readonly #outbox: Outbox
@@ -76,7 +105,7 @@ export class Sender {
   }
 
   send(message: Sendable): Effect.Effect<void, WebSocketError> {
-    return Effect.suspend(() => this.#send(message, undefined))
+    return new Send(this, message)
   }
 
   /** As `send`, but does not wait for the network: gives whether the message was sent. */
@@ -86,7 +115,7 @@ export class Sender {
       const refuse = () => {
         isSent = false
       }
-      return Effect.map(this.#send(message, refuse), () => isSent)
+      return Effect.map(this.begin(message, refuse), () => isSent)
     })
   }
 
@@ -100,7 +129,8 @@ export class Sender {
     )
   }
 
-  #send(message: Sendable, refuse: Refuse): Effect.Effect<void, WebSocketError> {
+  /** Sends a message within this call, or gives what waits until it can be sent. */
+  begin(message: Sendable, refuse?: Refuse): Effect.Effect<void, WebSocketError> {
     if (typeof message === "string") return this.#sendText(message, false, refuse)
     if (ArrayBuffer.isView(message)) return this.#sendBytes(Opcode.Binary, toBytes(message), false, refuse)
     if (message instanceof PreparedMessage) return this.#sendPrepared(message, refuse)
@@ -187,14 +217,14 @@ export class Sender {
    * one pong.
    */
   answerPing(payload: Uint8Array): void {
-    if (this.#mustWait) this.#pendingPong = new Uint8Array(payload)
+    if (this.#mustWait()) this.#pendingPong = new Uint8Array(payload)
     else this.#connection.sendPong(payload)
   }
 
   /** Sends an automatic ping now, or when it may go: only the latest waits. */
   ping(payload: Uint8Array): void {
     this.#pendingPing = payload
-    if (this.#mustWait) return
+    if (this.#mustWait()) return
     this.sendPending()
   }
 
@@ -203,7 +233,7 @@ export class Sender {
     return this.#pendingPing !== undefined && this.#connection.isInFrame && !this.#outbox.isFull
   }
 
-  get #mustWait(): boolean {
+  #mustWait(): boolean {
     return this.#outbox.isFull || this.#connection.isInFrame
   }
 

@@ -205,16 +205,18 @@ export class Connection {
 
   #receiveData(decoder: FrameDecoder): void {
     if (decoder.isFirst) this.#receivedFrames++
-    this.#receivedPayloadOctets += decoder.payload.length
+    this.#receivedPayloadOctets += decoder.payloadLength
     if (this.state !== "Open") return
     const assembler = this.#assembler
     const decompression = this.#decompression
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.fail(assembler.violation!)
     const isLast = event === "Message"
-    if (assembler.keepsPiece && !(isLast && this.#becomesString)) this.#isChunkInUse = true
+    // Its bytes are let go.
+    if (isLast && this.#becomesString()) return this.#deliverText(decoder)
+    if (assembler.keepsPiece) this.#isChunkInUse = true
     if (!isLast && !this.inPieces) return
-    const payload = assembler.take()
+    const payload = assembler.take(decoder)
     if (assembler.isCompressed && decompression !== undefined) {
       if (this.inPieces) this.#decompressPiece(decompression, payload, isLast)
       else this.#decompress(decompression, payload)
@@ -225,10 +227,23 @@ export class Connection {
     }
   }
 
-  /** The message that the assembler holds is decoded at once, and its bytes are let go. */
-  get #becomesString(): boolean {
+  /** The message that the assembler holds is text that comes as it is, for an application that wants strings. */
+  #becomesString(): boolean {
     const { isBinary, isCompressed } = this.#assembler
     return !isBinary && !isCompressed && !this.keepBytes && !this.inPieces
+  }
+
+  #deliverText(decoder: FrameDecoder): void {
+    const assembler = this.#assembler
+    this.#receivedMessages++
+    this.#receivedMessageOctets += assembler.length
+    const text = assembler.takeText(decoder)
+    if (text !== undefined) this.#events.onMessage(text)
+    else this.#failText(assembler.take(decoder))
+  }
+
+  #failText(payload: Uint8Array): void {
+    this.fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
   }
 
   #decompress(decompression: Decompression, payload: Uint8Array): void {
@@ -280,8 +295,8 @@ export class Connection {
     if (this.#assembler.isBinary) return this.#events.onMessage(payload)
     if (this.keepBytes) return this.#receiveBytesOfText(payload, isValidated)
     const text = Utf8.decode(payload)
-    if (text !== undefined) return this.#events.onMessage(text)
-    this.fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
+    if (text !== undefined) this.#events.onMessage(text)
+    else this.#failText(payload)
   }
 
   #receiveBytesOfText(payload: Uint8Array, isValidated: boolean): void {

@@ -12,6 +12,7 @@
  * checked before anything is buffered. Control frames are always whole.
  */
 import { applyMask, rotateKey, viewOf } from "../bytes/Masking.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
 import * as Opcode from "./Opcode.ts"
 import type { Violation } from "./Violation.ts"
 
@@ -41,8 +42,22 @@ export class FrameDecoder {
   reservedBits = 0
   /** Length of the whole frame's payload, in bytes. */
   length = 0
-  /** The payload, or the piece of it that is there: a view of the chunk. */
-  payload: Uint8Array = noBytes
+  /** Octets of the payload, or of the piece of it that is there. */
+  get payloadLength(): number {
+    return this.#end - this.#start
+  }
+
+  /** The payload, or the piece of it that is there: a new view of the chunk. */
+  get payload(): Uint8Array {
+    // Faster than `subarray`, which asks a Buffer what to make.
+    return new Uint8Array(this.#source.buffer, this.#source.byteOffset + this.#start, this.payloadLength)
+  }
+
+  /** The payload, or the piece of it that is there, as text; `undefined`: as of {@link Utf8.decode}. */
+  get text(): string | undefined {
+    return Utf8.decode(this.#source, this.#start, this.#end)
+  }
+
   /** The piece is its frame's first. */
   isFirst = false
   /** The piece is its frame's last. */
@@ -58,6 +73,10 @@ export class FrameDecoder {
   #chunk: Uint8Array = noBytes
   #view: DataView = noView
   #position = 0
+  // Where the payload is: in the chunk, or in a control frame that was put together.
+  #source: Uint8Array = noBytes
+  #start = 0
+  #end = 0
   // A header cut by a chunk's end is put together here, made when first needed.
   #header: Uint8Array | undefined
   #headerLength = 0
@@ -92,7 +111,7 @@ export class FrameDecoder {
   #needMore(): FrameEvent {
     this.#chunk = noBytes
     this.#view = noView
-    this.payload = noBytes
+    this.#setPayload(noBytes, 0, 0)
     return "NeedMore"
   }
 
@@ -195,7 +214,7 @@ export class FrameDecoder {
     const available = this.#chunk.length - this.#position
     this.isFirst = true
     if (available >= length) {
-      this.payload = this.#takePayload(length)
+      this.#takePayload(length)
       this.isLast = true
       return "Frame"
     }
@@ -205,7 +224,7 @@ export class FrameDecoder {
       this.#remaining = length
       return this.#continueControl(this.#control)
     }
-    this.payload = this.#takePayload(available)
+    this.#takePayload(available)
     this.isLast = false
     this.#remaining = length - available
     return "Piece"
@@ -216,7 +235,7 @@ export class FrameDecoder {
     const available = this.#chunk.length - this.#position
     if (available === 0) return this.#needMore()
     const count = Math.min(available, this.#remaining)
-    this.payload = this.#takePayload(count)
+    this.#takePayload(count)
     this.#remaining -= count
     this.isFirst = false
     this.isLast = this.#remaining === 0
@@ -225,19 +244,20 @@ export class FrameDecoder {
 
   #continueControl(control: Uint8Array): FrameEvent {
     const count = Math.min(this.#chunk.length - this.#position, this.#remaining)
-    control.set(this.#takePayload(count), this.#controlLength)
+    this.#takePayload(count)
+    control.set(this.payload, this.#controlLength)
     this.#controlLength += count
     this.#remaining -= count
     if (this.#remaining > 0) return this.#needMore()
     this.#control = undefined
-    this.payload = control
+    this.#setPayload(control, 0, control.length)
     this.isFirst = true
     this.isLast = true
     return "Frame"
   }
 
   /** The next `count` bytes of the chunk, unmasked. */
-  #takePayload(count: number): Uint8Array {
+  #takePayload(count: number): void {
     const start = this.#position
     const end = start + count
     this.#position = end
@@ -245,8 +265,14 @@ export class FrameDecoder {
       applyMask(this.#chunk, this.#view, start, end, this.#key)
       this.#key = rotateKey(this.#key, count)
     }
-    // Faster than `subarray`.
-    return new Uint8Array(this.#chunk.buffer, this.#chunk.byteOffset + start, count)
+    this.#setPayload(this.#chunk, start, end)
+  }
+
+  #setPayload(source: Uint8Array, start: number, end: number): void {
+    // Most frames of a chunk find it there: a pointer takes longer to write than to compare.
+    if (this.#source !== source) this.#source = source
+    this.#start = start
+    this.#end = end
   }
 }
 

@@ -6,6 +6,7 @@
  * interpreted.
  */
 
+import * as Latin1 from "../bytes/Latin1.ts"
 import { isToken, isTokenCode } from "../bytes/Token.ts"
 
 /** Header fields in the order of the wire; names as received, values without surrounding SP and HTAB. */
@@ -84,7 +85,10 @@ export const header = (headers: Headers, name: string): ReadonlyArray<string> =>
  * included.
  */
 export const elements = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
-  values.flatMap((value) => value.split(",")).map(trimWhitespace)
+  // One value of one element, or none, is the rule.
+  values.some((value) => value.includes(","))
+    ? values.flatMap((value) => value.split(",")).map(trimWhitespace)
+    : values.map(trimWhitespace)
 
 /**
  * The elements of a `#token` list over all values; empty elements are skipped (RFC 7230 section 7).
@@ -113,32 +117,13 @@ export const headersProblem = (
 }
 
 /**
- * `text` as latin1 bytes, one per UTF-16 code unit; the caller has made sure that no code unit is above 0xff.
- */
-export const encodeLatin1 = (text: string): Uint8Array => {
-  const bytes = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
-  return bytes
-}
-
-// `TextDecoder("latin1")` is windows-1252, which is another mapping for 0x80 to 0x9f.
-const decodeLatin1 = (bytes: Uint8Array): string => {
-  let text = ""
-  // In slices, as a call takes a limited number of arguments.
-  for (let i = 0; i < bytes.length; i += 4096) {
-    text += String.fromCharCode.apply(null, bytes.subarray(i, i + 4096) as unknown as Array<number>) // array-like
-  }
-  return text
-}
-
-/**
  * A head on the wire: latin1, CRLF, blank line included. Nothing is checked here: the caller has validated
  * the start line and the headers (`isToken`, `isFieldValue`, `headersProblem`).
  */
 export const encodeHead = (startLine: string, headers: Headers): Uint8Array => {
   let text = `${startLine}\r\n`
   for (const [name, value] of headers) text += `${name}: ${value}\r\n`
-  return encodeLatin1(`${text}\r\n`)
+  return Latin1.encode(`${text}\r\n`)
 }
 
 /** Bytes of a head on the wire: a line end after each line, a colon and a space in each header, and a blank line. */
@@ -236,7 +221,7 @@ export class HeadReader {
   /** The head, whose last bytes are among `taken`: decoded at once, as its parts are slices of one string. */
   #read(taken: Uint8Array): HttpHead {
     if (this.#length > 0) this.#store(taken)
-    const text = decodeLatin1(this.#length > 0 ? this.#buffer.subarray(0, this.#length) : taken)
+    const text = Latin1.decode(this.#length > 0 ? this.#buffer.subarray(0, this.#length) : taken)
     return {
       startLine: text.slice(0, this.#startLineEnd),
       headers: this.#fields.map(({ end, nameEnd, nameStart, start }) => [

@@ -4,12 +4,12 @@
  */
 import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
+import * as Latin1 from "../bytes/Latin1.ts"
 import { isToken } from "../bytes/Token.ts"
 import * as ExtensionHeader from "../extension/ExtensionHeader.ts"
 import {
   elements,
   encodeHead,
-  encodeLatin1,
   type Headers,
   type HttpHead,
   header,
@@ -21,7 +21,7 @@ import {
 
 /** The value of Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 section 4.2.2, step 5.4). */
 export const acceptKey = (key: string, sha1: (bytes: Uint8Array) => Uint8Array): string =>
-  Base64.encode(sha1(encodeLatin1(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)))
+  Base64.encode(sha1(Latin1.encode(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)))
 
 /**
  * The head of the 101 that opens the connection (RFC 6455 section 4.2.2). `accept` is `acceptKey`,

@@ -6,7 +6,7 @@
  * pieces are collected, whether frames or chunks cut it.
  */
 import { ByteAccumulator } from "../bytes/ByteAccumulator.ts"
-import { Utf8Validator } from "../bytes/Utf8.ts"
+import * as Utf8 from "../bytes/Utf8.ts"
 import type { FrameDecoder } from "../frame/FrameDecoder.ts"
 import { rsv1 } from "../frame/FrameHeader.ts"
 import * as Opcode from "../frame/Opcode.ts"
@@ -41,9 +41,11 @@ export class MessageAssembler {
   /** Bytes that a message may have. */
   readonly limit: number
   #payload: Uint8Array = noBytes
+  // The complete message is what the decoder stands on.
+  #isWhole = false
   readonly #validate: boolean
   #collected: ByteAccumulator | undefined
-  #validator: Utf8Validator | undefined
+  #validator: Utf8.Utf8Validator | undefined
   // Between a message's first piece and its last.
   #open = false
   // Sum of the lengths that the message's frame headers announced.
@@ -55,11 +57,25 @@ export class MessageAssembler {
     this.#validate = options.utf8validateIncoming
   }
 
-  /** The payload of the complete message, once: it is not kept here. */
-  take(): Uint8Array {
+  /** The payload of the complete message, once: it is not kept here. `frame`: what was accepted last. */
+  take(frame: FrameDecoder): Uint8Array {
+    if (this.#isWhole) return frame.payload
     const payload = this.#payload
     this.#payload = noBytes
     return payload
+  }
+
+  /** As `take`, but its text: `undefined` as {@link Utf8.decode} gives it, and then it is not taken yet. */
+  takeText(frame: FrameDecoder): string | undefined {
+    if (this.#isWhole) return frame.text
+    const text = Utf8.decode(this.#payload)
+    if (text !== undefined) this.#payload = noBytes
+    return text
+  }
+
+  /** Octets of the complete message, as its frames carry it. */
+  get length(): number {
+    return this.#size
   }
 
   /** Takes the data frame, or piece of one, that the decoder stands on. */
@@ -71,7 +87,7 @@ export class MessageAssembler {
         this.#open = false
         this.isValidated = false
         this.keepsPiece = true
-        this.#payload = frame.payload
+        this.#isWhole = true
         return "Message"
       }
     }
@@ -83,22 +99,26 @@ export class MessageAssembler {
    * handed on piece by piece. What `accept` had collected of it comes with the next piece.
    */
   acceptPiece(frame: FrameDecoder): AssemblyEvent {
+    this.#isWhole = false
     const violation = frame.isFirst ? this.#startFrame(frame) : undefined
     if (violation !== undefined) return this.#fail(violation)
-    if (!this.#validateText(frame.payload)) return this.#fail("TextNotUtf8")
-    this.#payload = this.#joinCollected(frame.payload)
+    const { payload } = frame
+    if (!this.#validateText(payload)) return this.#fail("TextNotUtf8")
+    this.#payload = this.#joinCollected(payload)
     return isMessageEnd(frame) ? this.#finish() : "Incomplete"
   }
 
   #collect(frame: FrameDecoder): AssemblyEvent {
-    if (!this.#validateText(frame.payload)) return this.#fail("TextNotUtf8")
+    this.#isWhole = false
+    const { payload } = frame
+    if (!this.#validateText(payload)) return this.#fail("TextNotUtf8")
     if (isMessageEnd(frame)) {
-      this.#payload = this.#joinCollected(frame.payload)
+      this.#payload = this.#joinCollected(payload)
       return this.#finish()
     }
     this.#collected ??= new ByteAccumulator()
     // With the last frame's header the message's length is known.
-    this.keepsPiece = this.#collected.append(frame.payload, frame.fin ? this.#size : 0)
+    this.keepsPiece = this.#collected.append(payload, frame.fin ? this.#size : 0)
     return "Incomplete"
   }
 
@@ -116,7 +136,7 @@ export class MessageAssembler {
 
   #validateText(bytes: Uint8Array): boolean {
     if (this.isBinary || !this.#validate || this.isCompressed) return true
-    this.#validator ??= new Utf8Validator()
+    this.#validator ??= new Utf8.Utf8Validator()
     return this.#validator.write(bytes)
   }
 
@@ -136,14 +156,14 @@ export class MessageAssembler {
       this.isCompressed = (frame.reservedBits & rsv1) !== 0
     }
     this.#size += frame.length
-    return this.#size > this.#sizeLimit ? "MessageTooBig" : undefined
+    return this.#size > this.#sizeLimit() ? "MessageTooBig" : undefined
   }
 
   /**
    * What may be collected: a compressed payload can be longer than its message, but
    * who makes it much longer means no good.
    */
-  get #sizeLimit(): number {
+  #sizeLimit(): number {
     return this.isCompressed ? Math.min(2 * this.limit + 1024, platformLimit) : this.limit
   }
 

@@ -33,20 +33,13 @@ export const addressOf = (
   return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
 }
 
-/** Of both ends, as Node tells them. */
-interface Addresses {
-  readonly localAddress: string | undefined
-  readonly localPort: number | undefined
-  readonly remoteAddress: string | undefined
-  readonly remotePort: number | undefined
-}
-
 class NodeTransport implements Transport, Turn.Participant {
   readonly channelType: ChannelType
   readonly tls: TlsFacts | undefined
 
   readonly #socket: Duplex
-  readonly #addresses: Addresses | undefined
+  readonly #localAddress: string | undefined
+  readonly #localPort: number | undefined
   readonly #onWritten: (error?: Error | null) => void
   #listener: TransportListener | undefined
   #error: Error | undefined
@@ -63,9 +56,10 @@ class NodeTransport implements Transport, Turn.Participant {
   constructor(socket: Duplex) {
     this.#socket = socket
     if (socket instanceof Socket) {
-      // Node forgets them when the socket closes.
-      const { localAddress, localPort, remoteAddress, remotePort } = socket
-      this.#addresses = { localAddress, localPort, remoteAddress, remotePort }
+      // Node forgets them when the socket closes, but keeps the peer's once it was asked for them.
+      this.#localAddress = socket.localAddress
+      this.#localPort = socket.localPort
+      void socket.remoteAddress
       // An HTTP server may have set one.
       socket.setTimeout(0)
     }
@@ -95,11 +89,12 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   get peer(): NetAddress.SocketAddress | undefined {
-    return addressOf(this.#addresses?.remoteAddress, this.#addresses?.remotePort)
+    const socket = this.#socket
+    return socket instanceof Socket ? addressOf(socket.remoteAddress, socket.remotePort) : undefined
   }
 
   get local(): NetAddress.SocketAddress | undefined {
-    return addressOf(this.#addresses?.localAddress, this.#addresses?.localPort)
+    return addressOf(this.#localAddress, this.#localPort)
   }
 
   get bufferedAmount(): number {

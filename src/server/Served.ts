@@ -149,7 +149,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
       error instanceof WebSocketError && core.isClosing
         ? Effect.logDebug("connection ended", cause)
         : Effect.logError("onOpen failed", cause)
-    Effect.runForkWith(this.#context)(log)
+    Effect.runForkWith(this.#context())(log)
   }
 
   #abort(): void {
@@ -216,7 +216,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
     onExit: (exit: Exit.Exit<A, F>) => void,
     options?: Effect.RunOptions
   ): void {
-    const fiber = Effect.runForkWith(this.#context)(effect, options)
+    const fiber = Effect.runForkWith(this.#context())(effect, options)
     this.#fiber = fiber
     fiber.addObserver((exit) => {
       this.#fiber = undefined
@@ -225,7 +225,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
   }
 
   // The service's context holds all else that `R` stands for: a type cannot say so.
-  get #context(): Context.Context<R | Scope.Scope> {
+  #context(): Context.Context<R | Scope.Scope> {
     if (this.#contextWithChannel !== undefined) return this.#contextWithChannel
     const context = Context.add(this.#service.context, Scope.Scope, this.#scope)
     if (this.#opened === undefined) return context as unknown as Context.Context<R | Scope.Scope>

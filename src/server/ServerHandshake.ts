@@ -110,13 +110,13 @@ export class ServerHandshake<R> implements TransportListener {
     const { timers, waiting } = this.#service
     waiting.add(this.#accepted, this.#options)
     this.#connection.run(this.#accepted.transport, (exit) => this.#guard(() => this.#begin(exit)))
-    if (!this.#isUndecided) return
+    if (!this.#isUndecided()) return
     this.#openTimer = timers.start("openHandshake", this.#options.openHandshakeTimeout, () =>
       this.#guard(() => this.#timeUp())
     )
   }
 
-  get #isUndecided(): boolean {
+  #isUndecided(): boolean {
     return this.#state === "Reading" || this.#state === "Asking"
   }
 
@@ -341,7 +341,7 @@ export class ServerHandshake<R> implements TransportListener {
   }
 
   #timeUp(): void {
-    if (!this.#isUndecided) return
+    if (!this.#isUndecided()) return
     if (this.#transport !== undefined && this.#state === "Reading") {
       return this.#refuse(ConnectionDeny.requestTimeout())
     }

@@ -193,7 +193,7 @@ class InMemoryEnd implements Transport {
     this.#scheduleDelivery()
   }
 
-  get #isReading(): boolean {
+  #isReading(): boolean {
     return !this.#isPaused && !this.#isStalled && !this.#isClosed
   }
 
@@ -219,7 +219,7 @@ class InMemoryEnd implements Transport {
   }
 
   #deliver(): void {
-    while (this.#listener !== undefined && this.#isReading && this.#arrived.length > 0) {
+    while (this.#listener !== undefined && this.#isReading() && this.#arrived.length > 0) {
       const item = this.#arrived.shift()!
       if (item === "fin") {
         this.#gotFin = true

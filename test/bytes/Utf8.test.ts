@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Utf8 from "../../src/bytes/Utf8.ts"
 import { cutAt, toHex, utf8 } from "../support/frames.ts"
 import { everyKind, firstWrongByte, isUtf8, mayBecomeUtf8, wellFormed } from "../support/utf8.ts"
+import { withBuffer } from "../support/withBuffer.ts"
 
 /** Index of the byte at which the validator gives up, fed byte by byte; the length where it does not. */
 const failsAt = (bytes: Uint8Array): number => {
@@ -156,12 +157,43 @@ describe("Utf8Validator", () => {
   })
 })
 
-describe("Utf8", () => {
+const load = () => import("../../src/bytes/Utf8.ts")
+
+const lossyBuffer = {
+  prototype: {
+    utf8Slice(this: Uint8Array, start: number, end: number) {
+      return new TextDecoder().decode(this.subarray(start, end))
+    }
+  }
+}
+
+describe.each([
+  ["Utf8", Utf8],
+  ["Utf8 where there is no Buffer", await withBuffer(undefined, load)],
+  ["Utf8 where a Buffer takes off byte order marks", await withBuffer(lossyBuffer, load)]
+])("%s", (_name, Utf8) => {
   it("decodes whole texts", () => {
-    for (const text of ["", "Hello", "µ@ßöäüàá-UTF-8!!", "€😀\u{10ffff}", "\u0000"]) {
+    for (const text of [
+      "",
+      "Hello",
+      "µ@ßöäüàá-UTF-8!!",
+      "€😀\u{10ffff}",
+      "\u0000",
+      "\ufffd",
+      "a\ufffd\ufeff"
+    ]) {
       assert.strictEqual(Utf8.decode(utf8(text)), text)
       assert.strictEqual(Utf8.decodeLossy(utf8(text)), text)
     }
+  })
+
+  it("decodes what stands between two places", () => {
+    const bytes = utf8("aé€😀z")
+    assert.strictEqual(Utf8.decode(bytes, 1, 3), "é")
+    assert.strictEqual(Utf8.decode(bytes.subarray(1), 2, 9), "€😀")
+    assert.strictEqual(Utf8.decode(bytes, 4, 4), "")
+    assert.isUndefined(Utf8.decode(bytes, 1, 2))
+    assert.isUndefined(Utf8.decode(bytes, 2, 4))
   })
 
   it("keeps a byte order mark, wherever it stands", () => {

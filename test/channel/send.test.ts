@@ -4,7 +4,9 @@
 import { Buffer } from "node:buffer"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Fiber from "effect/Fiber"
+import * as HashSet from "effect/HashSet"
 import { PreparedMessage, type WebSocketChannel, type WebSocketError } from "effect-websocket"
 import { open, roles, type Session, settle } from "../support/apiSession.ts"
 import { hex, type RawFrame, toHex, utf8 } from "../support/rawFrames.ts"
@@ -90,6 +92,18 @@ describe.each(roles)("what a %s sends", (role) => {
     })
   )
 })
+
+it.effect("each send is one of its own: in a set, none stands for another", () =>
+  Effect.gen(function* () {
+    const one = yield* open("server")
+    const other = yield* open("client")
+    const sends = [one.channel.send("a"), one.channel.send("a"), other.channel.send("a")] as const
+    assert.isTrue(Equal.equals(sends[0], sends[0]))
+    assert.strictEqual(HashSet.size(HashSet.fromIterable(sends)), 3)
+    yield* Effect.all(HashSet.fromIterable(sends), { discard: true })
+    for (const peer of [one.peer, one.peer, other.peer]) assert.strictEqual(yield* peer.read, 'text "a"')
+  })
+)
 
 describe.each(roles)("the writes of a %s", (role) => {
   it.effect("what is sent in one turn leaves in one write, at the turn's end", () =>

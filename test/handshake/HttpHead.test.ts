@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Latin1 from "../../src/bytes/Latin1.ts"
 import { isToken } from "../../src/bytes/Token.ts"
 import {
   elements,
   encodeHead,
-  encodeLatin1,
   type HeadError,
   type HeadLimits,
   HeadReader,
@@ -19,7 +19,7 @@ import {
 const roomy: HeadLimits = { maxBytes: 8192, maxHeaders: 64 }
 
 const read = (text: string, limits: HeadLimits = roomy): HeadResult =>
-  new HeadReader(limits).push(encodeLatin1(text))
+  new HeadReader(limits).push(Latin1.encode(text))
 
 const headOf = (result: HeadResult): HttpHead => {
   if (result._tag !== "Complete") return assert.fail(`expected a head, got ${JSON.stringify(result)}`)
@@ -91,7 +91,7 @@ describe("HeadReader", () => {
   })
 
   it("reads the same head at every cut position", () => {
-    const bytes = encodeLatin1(`${rfcRequest}\x81\x01a`)
+    const bytes = Latin1.encode(`${rfcRequest}\x81\x01a`)
     const end = rfcRequest.length
     for (let cut = 0; cut <= bytes.length; cut++) {
       const reader = new HeadReader(roomy)
@@ -110,7 +110,7 @@ describe("HeadReader", () => {
 
   it("reads the same head byte by byte, with empty chunks in between", () => {
     const reader = new HeadReader(roomy)
-    const bytes = encodeLatin1(rfcRequest)
+    const bytes = Latin1.encode(rfcRequest)
     for (let i = 0; i < bytes.length - 1; i++) {
       assert.strictEqual(reader.push(bytes.subarray(i, i + 1))._tag, "Incomplete")
       assert.strictEqual(reader.push(new Uint8Array(0))._tag, "Incomplete")
@@ -119,7 +119,7 @@ describe("HeadReader", () => {
   })
 
   it("gives the rest as a view of the chunk", () => {
-    const chunk = encodeLatin1("GET / HTTP/1.1\r\n\r\n\x82\x00")
+    const chunk = Latin1.encode("GET / HTTP/1.1\r\n\r\n\x82\x00")
     const result = new HeadReader(roomy).push(chunk)
     assert.deepStrictEqual(restOf(result), [0x82, 0])
     if (result._tag === "Complete") assert.strictEqual(result.rest.buffer, chunk.buffer)
@@ -127,24 +127,24 @@ describe("HeadReader", () => {
 
   it("keeps no reference to a chunk that its owner reuses", () => {
     const reader = new HeadReader(roomy)
-    const chunk = encodeLatin1("GET / HTTP/1.1\r\nX-A: on")
+    const chunk = Latin1.encode("GET / HTTP/1.1\r\nX-A: on")
     reader.push(chunk)
     chunk.fill(0x21)
-    assert.deepStrictEqual(headOf(reader.push(encodeLatin1("e\r\n\r\n"))).headers, [["X-A", "one"]])
+    assert.deepStrictEqual(headOf(reader.push(Latin1.encode("e\r\n\r\n"))).headers, [["X-A", "one"]])
   })
 
   it("passes everything after the head on", () => {
     const reader = new HeadReader(roomy)
-    reader.push(encodeLatin1("GET / HTTP/1.1\r\n\r\n"))
-    const again = reader.push(encodeLatin1("ab"))
+    reader.push(Latin1.encode("GET / HTTP/1.1\r\n\r\n"))
+    const again = reader.push(Latin1.encode("ab"))
     assert.strictEqual(headOf(again).startLine, "GET / HTTP/1.1")
     assert.deepStrictEqual(restOf(again), [0x61, 0x62])
   })
 
   it("stays invalid", () => {
     const reader = new HeadReader(roomy)
-    const first = errorOf(reader.push(encodeLatin1("GET / HTTP/1.1\n")))
-    assert.deepStrictEqual(errorOf(reader.push(encodeLatin1("\r\n\r\n"))), first)
+    const first = errorOf(reader.push(Latin1.encode("GET / HTTP/1.1\n")))
+    assert.deepStrictEqual(errorOf(reader.push(Latin1.encode("\r\n\r\n"))), first)
   })
 
   const values: ReadonlyArray<readonly [line: string, name: string, value: string]> = [
@@ -200,7 +200,7 @@ describe("HeadReader", () => {
     it(`refuses: ${why}`, () => {
       assert.strictEqual(errorOf(read(text)).kind, "Malformed")
       const reader = new HeadReader(roomy)
-      const results = [...text].map((char) => reader.push(encodeLatin1(char))._tag)
+      const results = [...text].map((char) => reader.push(Latin1.encode(char))._tag)
       assert.include(results, "Invalid")
       assert.notInclude(results, "Complete")
     })
@@ -220,8 +220,8 @@ describe("HeadReader", () => {
 
   it("refuses at the byte that exceeds maxBytes", () => {
     const reader = new HeadReader({ maxBytes: 10, maxHeaders: 1 })
-    assert.strictEqual(reader.push(encodeLatin1("GET /aaaaa"))._tag, "Incomplete")
-    assert.strictEqual(errorOf(reader.push(encodeLatin1("a"))).kind, "TooLarge")
+    assert.strictEqual(reader.push(Latin1.encode("GET /aaaaa"))._tag, "Incomplete")
+    assert.strictEqual(errorOf(reader.push(Latin1.encode("a"))).kind, "TooLarge")
   })
 
   it("reports what is malformed before what is too large", () => {
@@ -255,7 +255,7 @@ describe("HeadReader", () => {
 
   it("reads a megabyte byte by byte", () => {
     const value = "v".repeat(1 << 20)
-    const bytes = encodeLatin1(`GET / HTTP/1.1\r\nX-A: ${value}\r\n\r\n`)
+    const bytes = Latin1.encode(`GET / HTTP/1.1\r\nX-A: ${value}\r\n\r\n`)
     const reader = new HeadReader({ maxBytes: bytes.length, maxHeaders: 1 })
     let result: HeadResult = { _tag: "Incomplete" }
     for (let i = 0; i < bytes.length; i++) result = reader.push(bytes.subarray(i, i + 1))
@@ -277,7 +277,11 @@ describe("HeadReader", () => {
     }
     for (let round = 0; round < 2000; round++) {
       const noise = Array.from({ length: random(12) }, () => alphabet[random(alphabet.length)]!)
-      const bytes = new Uint8Array([...encodeLatin1("G / H\r\nA: b"), ...noise, ...encodeLatin1("\r\n\r\n")])
+      const bytes = new Uint8Array([
+        ...Latin1.encode("G / H\r\nA: b"),
+        ...noise,
+        ...Latin1.encode("\r\n\r\n")
+      ])
       const limits = { maxBytes: 10 + random(20), maxHeaders: 1 + random(3) }
       const whole = new HeadReader(limits).push(bytes)
       const reader = new HeadReader(limits)
@@ -414,7 +418,7 @@ describe("headersProblem", () => {
 describe("encodeHead", () => {
   it("writes what HeadReader reads", () => {
     const bytes = encodeHead(rfcHead.startLine, rfcHead.headers)
-    assert.deepStrictEqual(bytes, encodeLatin1(rfcRequest))
+    assert.deepStrictEqual(bytes, Latin1.encode(rfcRequest))
     assert.deepStrictEqual(headOf(new HeadReader(roomy).push(bytes)), rfcHead)
   })
 

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
-import { encodeLatin1, type Headers, HeadReader, type HttpHead } from "../../src/handshake/HttpHead.ts"
+import * as Latin1 from "../../src/bytes/Latin1.ts"
+import { type Headers, HeadReader, type HttpHead } from "../../src/handshake/HttpHead.ts"
 import {
   acceptKey,
   buildAccept,
@@ -152,7 +153,7 @@ describe("buildDenial", () => {
           status: 401,
           reason: "Who are you?",
           headers: [["WWW-Authenticate", "Basic"]],
-          body: encodeLatin1("\x00caf\xe9")
+          body: Latin1.encode("\x00caf\xe9")
         })
       ),
       "HTTP/1.1 401 Who are you?\r\nConnection: close\r\nContent-Length: 5\r\n" +
@@ -223,7 +224,7 @@ describe("buildDenial", () => {
   }
 
   it("writes what the client reads", () => {
-    const body = encodeLatin1("go away")
+    const body = Latin1.encode("go away")
     const bytes = Result.getOrThrow(buildDenial({ ...plainDenial, body }))
     const { head, rest } = readBack(bytes)
     const reader = new ResponseBodyReader(head, 100)
@@ -361,7 +362,7 @@ const bodyReader = (headers: Headers, maxBytes = 1000, startLine = "HTTP/1.1 403
 const readBody = (reader: ResponseBodyReader, bytes: string, size: number): readonly [string, boolean] => {
   let complete = reader.push(new Uint8Array(0))
   for (let i = 0; i < bytes.length && !complete; i += size) {
-    complete = reader.push(encodeLatin1(bytes.slice(i, i + size)))
+    complete = reader.push(Latin1.encode(bytes.slice(i, i + size)))
   }
   return [String.fromCharCode(...reader.body), complete]
 }
@@ -476,21 +477,21 @@ describe("ResponseBodyReader", () => {
 
   it("keeps no reference to a chunk that its owner reuses", () => {
     const reader = bodyReader([])
-    const chunk = encodeLatin1("ab")
+    const chunk = Latin1.encode("ab")
     reader.push(chunk)
     chunk.fill(0x21)
-    assert.deepStrictEqual(reader.body, encodeLatin1("ab"))
+    assert.deepStrictEqual(reader.body, Latin1.encode("ab"))
   })
 
   it("ignores what follows the body", () => {
     const reader = bodyReader(byLength("1"))
-    assert.isTrue(reader.push(encodeLatin1("a")))
-    assert.isTrue(reader.push(encodeLatin1("b")))
-    assert.deepStrictEqual(reader.body, encodeLatin1("a"))
+    assert.isTrue(reader.push(Latin1.encode("a")))
+    assert.isTrue(reader.push(Latin1.encode("b")))
+    assert.deepStrictEqual(reader.body, Latin1.encode("a"))
   })
 
   it("reads a megabyte byte by byte, without a limit", () => {
-    const one = encodeLatin1("a")
+    const one = Latin1.encode("a")
     const reader = bodyReader([], Number.POSITIVE_INFINITY)
     for (let i = 0; i < 1 << 20; i++) reader.push(one)
     assert.strictEqual(reader.body.length, 1 << 20)
@@ -498,7 +499,7 @@ describe("ResponseBodyReader", () => {
 
   it("reads many small chunks", () => {
     const reader = bodyReader(chunked, 1 << 20)
-    assert.isTrue(reader.push(encodeLatin1(`${"1\r\na\r\n".repeat(100_000)}0\r\n\r\n`)))
+    assert.isTrue(reader.push(Latin1.encode(`${"1\r\na\r\n".repeat(100_000)}0\r\n\r\n`)))
     assert.strictEqual(reader.body.length, 100_000)
   })
 })

@@ -48,7 +48,7 @@ const assemble = (options: Partial<MessageAssemblerOptions>, chunks: Iterable<Ui
       if (event === "Violation") return { messages, violation: assembler.violation, consumed }
       if (event === "Incomplete") continue
       const { isBinary, isValidated } = assembler
-      const payload = assembler.take()
+      const payload = assembler.take(decoder)
       messages.push({ isBinary, isValidated, payload })
     }
   }
@@ -92,8 +92,9 @@ describe("MessageAssembler: fragmentation", () => {
         return assembler.accept(decoder)
       })
       assert.strictEqual(events.at(-1), "Message")
-      assert.deepStrictEqual(assembler.take(), utf8("whole"))
-      assert.strictEqual(assembler.take().length, 0)
+      assert.deepStrictEqual(assembler.take(decoder), utf8("whole"))
+      assert.strictEqual(decoder.next(), "NeedMore")
+      assert.strictEqual(assembler.take(decoder).length, 0)
     }
   })
 

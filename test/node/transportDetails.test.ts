@@ -101,6 +101,29 @@ describe.skipIf(!hasOpenssl)("with TLS", () => {
 
   const der = () => new Uint8Array(new X509Certificate(valid.cert).raw)
 
+  it.effect("addresses are known after the end, also when nobody asked before", () =>
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<Pick<Transport.TransportDetails, "local" | "peer">>()
+      // Whom the client is said to be makes its address one that the handshake does not ask for.
+      const options = { trustXForwardedFor: 1 }
+      const server = yield* serve(NodeWebSocketServer.layerTls(anyPort, valid, options), {
+        onOpen: (channel) =>
+          Effect.andThen(
+            channel.closed,
+            Effect.sync(() => Deferred.doneUnsafe(ended, Effect.succeed(channel.details)))
+          )
+      })
+      const client = yield* makeClient({}, { ca })
+      const session = { headers: { "X-Forwarded-For": "192.0.2.1" } }
+      const channel = yield* client.connect(`wss://${host}:${portOf(server.address)}/`, session)
+      yield* channel.close()
+      const there = yield* Deferred.await(ended)
+      assert.isDefined(there.peer)
+      assert.deepStrictEqual(there.peer, channel.local)
+      assert.deepStrictEqual(there.local, channel.peer)
+    })
+  )
+
   it.effect("both ends know the other's certificate, if it has sent one", () =>
     Effect.gen(function* () {
       const anonymous = yield* connected({}, {})
