@@ -87,6 +87,7 @@ export class OutgoingBytes {
 
   #closeRun(): void {
     if (this.#slab === undefined) return
+    // Faster than `subarray`.
     this.#add(new Uint8Array(this.#slab.buffer, this.#start, this.#end - this.#start))
     this.#slab = undefined
   }

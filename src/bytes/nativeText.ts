@@ -3,7 +3,7 @@
  * as the text itself where that is short.
  */
 
-export interface NativeText {
+interface NativeText {
   utf8Slice(this: Uint8Array, start: number, end: number): string
   latin1Slice(this: Uint8Array, start: number, end: number): string
   /** Gives how many bytes were written, at most `length`. */

@@ -3,8 +3,8 @@
  *
  * The decoder is a cursor: {@link FrameDecoder.push} hands it a chunk, each
  * {@link FrameDecoder.next} steps to what comes next in it, and the fields
- * describe that. So a chunk of many small frames costs no object per frame but
- * the view of its payload.
+ * describe that. So a chunk of many small frames costs no object per frame: a
+ * view of its payload is made when it is asked for.
  *
  * The decoder owns the chunks: payloads are unmasked in place and handed out as
  * views. A data frame whose end is not there yet is handed out piece by piece,
@@ -35,29 +35,13 @@ const noView = viewOf(noBytes)
 const longestHeader = 14
 
 export class FrameDecoder {
-  // The frame that the last `next` stepped to; valid until the following call.
+  // The frame that the last `next` stepped to, here and in `payload`; valid until the following call.
   fin = false
   opcode = 0
   /** The reserved bits, where they stand in the first byte. */
   reservedBits = 0
   /** Length of the whole frame's payload, in bytes. */
   length = 0
-  /** Octets of the payload, or of the piece of it that is there. */
-  get payloadLength(): number {
-    return this.#end - this.#start
-  }
-
-  /** The payload, or the piece of it that is there: a new view of the chunk. */
-  get payload(): Uint8Array {
-    // Faster than `subarray`, which asks a Buffer what to make.
-    return new Uint8Array(this.#source.buffer, this.#source.byteOffset + this.#start, this.payloadLength)
-  }
-
-  /** The payload, or the piece of it that is there, as text; `undefined`: as of {@link Utf8.decode}. */
-  get text(): string | undefined {
-    return Utf8.decode(this.#source, this.#start, this.#end)
-  }
-
   /** The piece is its frame's first. */
   isFirst = false
   /** The piece is its frame's last. */
@@ -93,6 +77,22 @@ export class FrameDecoder {
     this.#appliesMask = options.applyMask
     this.#maxPayloadSize = options.maxFramePayloadSize
     this.#allowedReservedBits = options.allowedReservedBits
+  }
+
+  /** Octets of the payload, or of the piece of it that is there. */
+  get payloadLength(): number {
+    return this.#end - this.#start
+  }
+
+  /** The payload, or the piece of it that is there: a new view of the chunk. */
+  get payload(): Uint8Array {
+    // Faster than `subarray`, which asks a Buffer what to make.
+    return new Uint8Array(this.#source.buffer, this.#source.byteOffset + this.#start, this.payloadLength)
+  }
+
+  /** The payload, or the piece of it that is there, as text; `undefined`: as of {@link Utf8.decode}. */
+  get text(): string | undefined {
+    return Utf8.decode(this.#source, this.#start, this.#end)
   }
 
   /** Hands over a chunk. The last one must have been stepped through. */

@@ -28,6 +28,19 @@ const telling = Effect.fnUntraced(function* <E>(layer: Layer<WebSocketServer.Web
   return { server, told: Deferred.await(told) }
 })
 
+/** A server that tells what it knows of its first connection's addresses, first asked after its end. */
+const tellingAtEnd = Effect.fnUntraced(function* <E>(layer: Layer<WebSocketServer.WebSocketServer, E>) {
+  const told = yield* Deferred.make<Pick<Transport.TransportDetails, "local" | "peer">>()
+  const server = yield* serve(layer, {
+    onOpen: (channel) =>
+      Effect.andThen(
+        channel.closed,
+        Effect.sync(() => Deferred.doneUnsafe(told, Effect.succeed(channel.details)))
+      )
+  })
+  return { server, told: Deferred.await(told) }
+})
+
 const plain = { secure: false, peerCertificate: undefined, channelId: undefined }
 
 describe("without TLS", () => {
@@ -56,18 +69,11 @@ describe("without TLS", () => {
 
   it.effect("TCP's addresses are known after the end, also when nobody asked before", () =>
     Effect.gen(function* () {
-      const ended = yield* Deferred.make<Pick<Transport.TransportDetails, "local" | "peer">>()
-      const server = yield* serve(NodeWebSocketServer.layer(anyPort), {
-        onOpen: (channel) =>
-          Effect.andThen(
-            channel.closed,
-            Effect.sync(() => Deferred.doneUnsafe(ended, Effect.succeed(channel.details)))
-          )
-      })
+      const { server, told } = yield* tellingAtEnd(NodeWebSocketServer.layer(anyPort))
       const port = portOf(server.address)
       const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/`)
       yield* channel.close()
-      const there = yield* Deferred.await(ended)
+      const there = yield* told
       assert.deepStrictEqual(channel.peer, NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port))
       assert.deepStrictEqual(there.local, channel.peer)
       assert.deepStrictEqual(there.peer, channel.local)
@@ -103,21 +109,14 @@ describe.skipIf(!hasOpenssl)("with TLS", () => {
 
   it.effect("addresses are known after the end, also when nobody asked before", () =>
     Effect.gen(function* () {
-      const ended = yield* Deferred.make<Pick<Transport.TransportDetails, "local" | "peer">>()
       // Whom the client is said to be makes its address one that the handshake does not ask for.
       const options = { trustXForwardedFor: 1 }
-      const server = yield* serve(NodeWebSocketServer.layerTls(anyPort, valid, options), {
-        onOpen: (channel) =>
-          Effect.andThen(
-            channel.closed,
-            Effect.sync(() => Deferred.doneUnsafe(ended, Effect.succeed(channel.details)))
-          )
-      })
+      const { server, told } = yield* tellingAtEnd(NodeWebSocketServer.layerTls(anyPort, valid, options))
       const client = yield* makeClient({}, { ca })
       const session = { headers: { "X-Forwarded-For": "192.0.2.1" } }
       const channel = yield* client.connect(`wss://${host}:${portOf(server.address)}/`, session)
       yield* channel.close()
-      const there = yield* Deferred.await(ended)
+      const there = yield* told
       assert.isDefined(there.peer)
       assert.deepStrictEqual(there.peer, channel.local)
       assert.deepStrictEqual(there.local, channel.peer)
