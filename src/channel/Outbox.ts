@@ -57,7 +57,8 @@ export class Outbox {
   readonly #transport: Transport
   readonly #limit: number
   #backlog: ByteAccumulator | undefined
-  #waiting: Array<Waiting> = []
+  // Made when someone waits.
+  #waiting: Array<Waiting> | undefined
   #failure: (() => WebSocketError) | undefined
   #isFlushScheduled = false
 
@@ -82,24 +83,20 @@ export class Outbox {
    * wait for room gives `refuse`, which is called instead where there is none.
    */
   send(sent: Sent, write: () => void, refuse?: () => void): Effect.Effect<void, WebSocketError> {
-    if (refuse !== undefined && this.isFull) {
+    if (!this.mayWrite(sent)) {
+      if (refuse === undefined || !this.isFull) return this.#awaitTurn(sent, write, refuse)
       refuse()
       return Effect.void
     }
-    return this.sendNow(sent, write) ? Effect.void : this.#awaitTurn(sent, write, refuse)
-  }
-
-  /** As `send`, if nothing has to wait: whether it was sent. */
-  sendNow(sent: Sent, write: () => void): boolean {
-    if (this.#mustWait(sent)) return false
     write()
-    this.#scheduleFlush()
-    return true
+    this.written()
+    return Effect.void
   }
 
-  #mustWait(sent: Sent): boolean {
-    const isBehind = this.#waiting.length > 0 && this.#waiting.some((other) => other.sent === sent)
-    return isBehind || this.isFull || !this.#mayGo(sent)
+  /** Whether frames may be put into the outgoing bytes now. Who does so calls `written`. */
+  mayWrite(sent: Sent): boolean {
+    const isBehind = this.#waiting?.some((other) => other.sent === sent) === true
+    return !isBehind && !this.isFull && this.#mayGo(sent)
   }
 
   #mayGo(sent: Sent): boolean {
@@ -114,19 +111,20 @@ export class Outbox {
     return Effect.callback<void, WebSocketError>((resume) => {
       // The fiber may have yielded on its way here: what it is to wait for may have come.
       if (this.#failure !== undefined) return resume(Effect.fail(this.#failure()))
-      if (!this.#mustWait(sent) || (refuse !== undefined && this.isFull)) {
+      if (this.mayWrite(sent) || (refuse !== undefined && this.isFull)) {
         return resume(this.send(sent, write, refuse))
       }
       const waiting: Waiting = { sent, write, refuse, resume }
+      this.#waiting ??= []
       this.#waiting.push(waiting)
       return Effect.sync(() => {
-        this.#waiting = this.#waiting.filter((other) => other !== waiting)
+        this.#waiting = this.#waiting?.filter((other) => other !== waiting)
       })
     })
   }
 
   /** Has what was written leave at the end of the turn, or now if it is much. */
-  #scheduleFlush(): void {
+  written(): void {
     if (this.#outgoing.length >= flushAt) return this.flush()
     if (this.isInTurn || this.#isFlushScheduled) return
     this.#isFlushScheduled = true
@@ -144,12 +142,13 @@ export class Outbox {
   flush(): void {
     while (true) {
       this.#writeOut()
-      if (this.#waiting.length === 0) return
+      const waiting = this.#waiting
+      if (waiting === undefined || waiting.length === 0) return
       const isFull = this.isFull
-      const index = this.#waiting.findIndex(({ refuse, sent }) =>
+      const index = waiting.findIndex(({ refuse, sent }) =>
         isFull ? refuse !== undefined : this.#mayGo(sent)
       )
-      const next = this.#waiting.splice(index, index < 0 ? 0 : 1)[0]
+      const next = waiting.splice(index, index < 0 ? 0 : 1)[0]
       if (next === undefined) return
       if (isFull) next.refuse?.()
       else next.write()
@@ -182,9 +181,9 @@ export class Outbox {
   /** Nothing more may be sent: everyone who waits, or begins to, is told. */
   fail(error: () => WebSocketError): void {
     this.#failure = error
-    if (this.#waiting.length === 0) return
     const waiting = this.#waiting
-    this.#waiting = []
+    if (waiting === undefined || waiting.length === 0) return
+    this.#waiting = undefined
     const failure = Effect.fail(error())
     for (const { resume } of waiting) resume(failure)
   }

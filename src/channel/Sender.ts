@@ -121,12 +121,10 @@ export class Sender {
 
   /** Sends a message if nothing keeps it from being sent now: whether it was sent. */
   sendNow(message: PreparedMessage): boolean {
-    const connection = this.#connection
-    return (
-      connection.state === "Open" &&
-      !connection.compresses(message.payload.length) &&
-      this.#outbox.sendNow("Message", () => connection.sendPrepared(message))
-    )
+    if (this.#connection.compresses(message.payload.length) || !this.#mayWrite()) return false
+    this.#connection.sendPrepared(message)
+    this.#outbox.written()
+    return true
   }
 
   /** Sends a message within this call, or gives what waits until it can be sent. */
@@ -146,18 +144,25 @@ export class Sender {
     return Utf8.isValid(bytes) ? this.#sendBytes(Opcode.Text, bytes, skipCompress, refuse) : notUtf8
   }
 
+  // What can be written now is, and only what must wait is bound: a function here would be one for every message.
+
   #sendPrepared(message: PreparedMessage, refuse: Refuse): Effect.Effect<void, WebSocketError> {
+    if (this.sendNow(message)) return Effect.void
     const connection = this.#connection
-    if (!connection.compresses(message.payload.length)) {
-      return this.#write("Message", () => connection.sendPrepared(message), refuse)
-    }
-    return this.#writeCompressed((written) => connection.sendPreparedCompressed(message, written), refuse)
+    return connection.compresses(message.payload.length)
+      ? this.#writeCompressed(connection.sendPreparedCompressed.bind(connection, message), refuse)
+      : this.#write("Message", connection.sendPrepared.bind(connection, message), refuse)
   }
 
   #sendText(text: string, skipCompress: boolean, refuse: Refuse): Effect.Effect<void, WebSocketError> {
-    return this.#connection.isCompressing && !skipCompress
-      ? this.#sendBytes(Opcode.Text, Utf8.encode(text), false, refuse)
-      : this.#write("Message", () => this.#connection.sendText(text), refuse)
+    const connection = this.#connection
+    if (connection.isCompressing && !skipCompress) {
+      return this.#sendBytes(Opcode.Text, Utf8.encode(text), false, refuse)
+    }
+    if (!this.#mayWrite()) return this.#write("Message", connection.sendText.bind(connection, text), refuse)
+    connection.sendText(text)
+    this.#outbox.written()
+    return Effect.void
   }
 
   #sendBytes(
@@ -166,10 +171,20 @@ export class Sender {
     skipCompress: boolean,
     refuse: Refuse
   ): Effect.Effect<void, WebSocketError> {
-    if (skipCompress || !this.#connection.compresses(bytes.length)) {
-      return this.#write("Message", () => this.#connection.sendBytes(opcode, bytes), refuse)
+    const connection = this.#connection
+    if (!skipCompress && connection.compresses(bytes.length)) {
+      return this.#writeCompressed(connection.sendCompressed.bind(connection, opcode, bytes), refuse)
     }
-    return this.#writeCompressed((written) => this.#connection.sendCompressed(opcode, bytes, written), refuse)
+    if (!this.#mayWrite())
+      return this.#write("Message", connection.sendBytes.bind(connection, opcode, bytes), refuse)
+    connection.sendBytes(opcode, bytes)
+    this.#outbox.written()
+    return Effect.void
+  }
+
+  /** Whether a message may be written now. */
+  #mayWrite(): boolean {
+    return this.#connection.state === "Open" && this.#outbox.mayWrite("Message")
   }
 
   /** No other message is sent until `written` is called. */
