@@ -4,6 +4,7 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { MessagePiece, ReceivedMessage } from "../message/Message.ts"
 import { invalidCall, type WebSocketError } from "./WebSocketError.ts"
 
@@ -16,8 +17,13 @@ export type Batch = NonEmptyReadonlyArray<ReceivedMessage>
 /** What a pull gets when no message is left and none can come. */
 export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 
-/** Someone who waits for messages: takes what it wants, or is told of the end. */
-export type Reader = (end: End | undefined) => void
+/** Someone who waits for messages. */
+export interface Reader {
+  /** It waits no more. */
+  readonly isGone: boolean
+  /** Called, once, when there is a message or the end: takes what it wants. */
+  wake(): void
+}
 
 /** Whose inbox it is. */
 export interface InboxOwner {
@@ -35,6 +41,31 @@ const inPieces: Take<never> = Effect.suspend(() =>
 const overhead = 128
 
 const none: ReadonlyArray<never> = []
+
+/**
+ * A fiber that pulls. A finalizer that took it out of the queue when it is interrupted would be made for each wait, and
+ * take as long as the rest of that. So it stays there, is found to be gone, and pulls when it is woken: what has left
+ * takes nothing.
+ */
+class PullingFiber<A> implements Reader {
+  readonly #fiber = Fiber.getCurrent()
+  readonly #resume: (pull: Take<A>) => void
+  readonly #pull: Take<A>
+
+  constructor(resume: (pull: Take<A>) => void, pull: Take<A>) {
+    this.#resume = resume
+    this.#pull = pull
+  }
+
+  get isGone(): boolean {
+    // Who comes to wait no longer waits where it did.
+    return this.#fiber === Fiber.getCurrent() || this.#fiber?.pollUnsafe() !== undefined
+  }
+
+  wake(): void {
+    this.#resume(this.#pull)
+  }
+}
 
 export class Inbox<Owner extends InboxOwner = InboxOwner> {
   /**
@@ -62,7 +93,11 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
    * What `take` takes, once a message waits. It is told whose inbox it is, so that one function does for all.
    */
   read<A>(take: (owner: Owner) => Effect.Effect<A, WebSocketError>): Take<A> {
-    return Effect.callback((resume) => this.#read(resume, "Whole", take))
+    const pull: Take<A> = Effect.callback((resume) => {
+      if (this.#isInPieces) resume(inPieces)
+      else this.#takeOrWait(take, resume, pull)
+    })
+    return pull
   }
 
   /**
@@ -71,7 +106,19 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
    */
   takePieces(keep: (pieces: ReadonlyArray<Received>) => void): Take<void> {
     const take = () => Effect.succeed(keep(this.take()))
-    return Effect.callback((resume) => this.#read(resume, "InPieces", take))
+    const pull: Take<void> = Effect.callback((resume) => this.#takeOrWait(take, resume, pull))
+    return pull
+  }
+
+  // What there is is looked for when the fiber comes here: it may have yielded before that, and would wait for what has come.
+  #takeOrWait<A>(
+    take: (owner: Owner) => Effect.Effect<A, WebSocketError>,
+    resume: (effect: Take<A>) => void,
+    pull: Take<A>
+  ): void {
+    if (!this.isEmpty) resume(take(this.#owner))
+    else if (this.#end !== undefined) resume(this.#end)
+    else this.wait(new PullingFiber(resume, pull))
   }
 
   /** All that waits: there is something. */
@@ -102,16 +149,15 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
     return this.isEmpty ? this.#end : undefined
   }
 
-  /** Has `reader` called, once, when there is a message or the end. There is neither now. */
+  /** Has `reader` woken when there is a message or the end. There is neither now. */
   wait(reader: Reader): void {
+    if (this.#reader !== undefined) {
+      const present = [this.#reader, ...this.#others].filter(({ isGone }) => !isGone)
+      this.#reader = present.shift()
+      this.#others = present
+    }
     if (this.#reader === undefined) this.#reader = reader
     else this.#others = [...this.#others, reader]
-  }
-
-  /** The reader waits no more. */
-  leave(reader: Reader): void {
-    if (this.#reader === reader) this.#takeReader()
-    else this.#others = this.#others.filter((other) => other !== reader)
   }
 
   #takeReader(): Reader | undefined {
@@ -121,25 +167,11 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
     return reader
   }
 
-  // What there is is looked for in the callback: a fiber may yield before that, and would wait for what has come.
-  #read<A>(
-    resume: (effect: Take<A>) => void,
-    how: "Whole" | "InPieces",
-    take: (owner: Owner) => Effect.Effect<A, WebSocketError>
-  ): Effect.Effect<void> | void {
-    if (how === "Whole" && this.#isInPieces) return resume(inPieces)
-    if (!this.isEmpty) return resume(take(this.#owner))
-    if (this.#end !== undefined) return resume(this.#end)
-    const reader: Reader = (end) => resume(end ?? take(this.#owner))
-    this.wait(reader)
-    return Effect.sync(() => this.leave(reader))
-  }
-
   /** From now on pieces come: whoever reads whole messages is told so. */
   readInPieces(): void {
     if (this.#isInPieces) return
     this.#isInPieces = true
-    this.#tellReaders(inPieces)
+    this.#wakeAll()
   }
 
   get isEmpty(): boolean {
@@ -162,19 +194,17 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
 
   /** Hands the waiting messages to waiting readers, if there are both. */
   deliver(): void {
-    while (!this.isEmpty && this.#reader !== undefined) this.#takeReader()?.(undefined)
+    while (!this.isEmpty && this.#reader !== undefined) this.#takeReader()?.wake()
   }
 
   /** No message will come any more: what waits is still delivered, then the end. The first call counts. */
   end(makeEnd: () => End): void {
     if (this.#end !== undefined) return
-    const end = makeEnd()
-    this.#end = end
-    this.deliver()
-    this.#tellReaders(end)
+    this.#end = makeEnd()
+    this.#wakeAll()
   }
 
-  #tellReaders(end: End): void {
-    while (this.#reader !== undefined) this.#takeReader()?.(end)
+  #wakeAll(): void {
+    while (this.#reader !== undefined) this.#takeReader()?.wake()
   }
 }

@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import { Inbox } from "../../src/channel/Inbox.ts"
 import { EncodedText } from "../../src/message/Message.ts"
 import { settle } from "../support/apiSession.ts"
+import { collectGarbage } from "../support/memory.ts"
 import { fewestOperations, inStepsOf, inTurns } from "../support/steps.ts"
 
 const owner = { onInboxEmpty: () => {} }
@@ -51,6 +52,44 @@ describe("Inbox", () => {
       inbox.deliver()
       assert.strictEqual(yield* Fiber.join(first), "a")
       assert.deepStrictEqual(yield* Fiber.join(second), ["b", "c"])
+    })
+  )
+
+  it.effect("gives nothing to those who are interrupted while they wait, and keeps none of them", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox(owner)
+      const fibers: Array<WeakRef<object>> = []
+      for (let wait = 0; wait < 100; wait++) {
+        const fiber = yield* Effect.forkChild(pull(inbox), { startImmediately: true })
+        fibers.push(new WeakRef(fiber))
+        yield* Fiber.interrupt(fiber)
+      }
+      yield* settle
+      collectGarbage()
+      // The last one is found to be gone by the next one who comes.
+      assert.isAtMost(fibers.filter((fiber) => fiber.deref() !== undefined).length, 2)
+      inbox.push("a")
+      inbox.deliver()
+      assert.deepStrictEqual(yield* pull(inbox), ["a"])
+    })
+  )
+
+  it.effect("a fiber that is interrupted may wait again on its way out, once", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox(owner)
+      const received: Array<unknown> = []
+      const receiving = Effect.tap(receive(inbox), (message) => Effect.sync(() => received.push(message)))
+      const leaving = yield* Effect.forkChild(
+        Effect.onInterrupt(receiving, () => Effect.ignore(receiving)),
+        { startImmediately: true }
+      )
+      leaving.interruptUnsafe()
+      inbox.push("a")
+      inbox.push("b")
+      inbox.deliver()
+      yield* Fiber.await(leaving)
+      assert.deepStrictEqual(received, ["a"])
+      assert.deepStrictEqual(yield* pull(inbox), ["b"])
     })
   )
 
