@@ -17,12 +17,12 @@ export const encode = (text: string): Uint8Array => {
 }
 
 /**
- * The text in `bytes`.
+ * The text in `bytes`, from `start` to before `end`.
  */
-export const decode = (bytes: Uint8Array): string => {
+export const decode = (bytes: Uint8Array, start = 0, end = bytes.length): string => {
   // `TextDecoder("latin1")` is windows-1252, which is another mapping for 0x80 to 0x9f.
-  if (nativeText.latin1Slice !== undefined) return nativeText.latin1Slice.call(bytes, 0, bytes.length)
+  if (nativeText.latin1Slice !== undefined) return nativeText.latin1Slice.call(bytes, start, end)
   let text = ""
-  for (const byte of bytes) text += String.fromCharCode(byte)
+  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
   return text
 }

@@ -56,6 +56,12 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
   readonly maxControlFramesPerSecond: number
 }
 
+/** Who holds something for a connection. */
+export interface Holder {
+  /** The transport is gone. */
+  onGone(): void
+}
+
 export class ChannelCore implements TransportListener, ConnectionEvents, InboxOwner {
   readonly transport: Transport
   readonly closed = Deferred.makeUnsafe<CloseEvent>()
@@ -63,10 +69,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   readonly inbox: Inbox<ChannelCore> = new Inbox(this)
   /** What the application sends. */
   readonly sender: Sender
-  /** The pings and pongs it has received. */
-  readonly controls = new ControlQueues()
-  /** Called once the transport is gone, for who holds something for the connection. */
-  onGone: (() => void) | undefined
+  holder: Holder | undefined
 
   readonly #connection: Connection
   readonly #role: "client" | "server"
@@ -78,6 +81,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   // By the monotonic clock.
   readonly #openedAt: bigint
   #controlRate: ControlRate | undefined
+  #controls: ControlQueues | undefined
 
   #isPaused = false
   // Chunks that came in spite of the pause.
@@ -126,6 +130,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     if (Duration.isZero(this.#options.autoPingInterval)) return
     this.#heartbeat = new Heartbeat(this, this.#options, this.#timers.clock, this.#openedAt)
     this.#timers.heartbeats.start(this.#heartbeat)
+  }
+
+  /** The pings and pongs it has received. */
+  get controls(): ControlQueues {
+    this.#controls ??= new ControlQueues()
+    return this.#controls
   }
 
   /** Bytes accepted by `send` that the network has not taken yet. */
@@ -253,7 +263,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     this.#settle()
     this.#outbox.discard()
     Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
-    this.onGone?.()
+    this.holder?.onGone()
   }
 
   // ---- connection events --------------------------------------------------

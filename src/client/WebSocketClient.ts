@@ -147,8 +147,8 @@ export const make = Effect.fnUntraced(function* (
         Scope.provide(scope),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      core.onGone = () => Effect.runFork(Scope.close(scope, Exit.void))
-      if (core.isClosed) core.onGone()
+      core.holder = { onGone: () => Effect.runFork(Scope.close(scope, Exit.void)) }
+      if (core.isClosed) core.holder.onGone()
       return channel
     }).pipe(
       Effect.mapError((reason) =>

@@ -17,12 +17,15 @@ export interface Extension {
   readonly parameters: ReadonlyArray<ExtensionParameter>
 }
 
+const none: Result.Result<ReadonlyArray<never>> = Result.succeed([])
+
 /**
  * Parses all values of the header as one list (RFC 6455 section 11.3.2). Strict, in one pass over each value;
  * empty list elements are skipped (RFC 7230 section 7). The failure says what is wrong and where, and quotes
  * nothing.
  */
 export const parse = (values: ReadonlyArray<string>): Result.Result<ReadonlyArray<Extension>, string> => {
+  if (values.length === 0) return none
   const extensions: Array<Extension> = []
   for (const value of values) {
     const failure = new ValueParser(value).parse(extensions)

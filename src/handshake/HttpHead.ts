@@ -80,15 +80,19 @@ export const header = (headers: Headers, name: string): ReadonlyArray<string> =>
   return values
 }
 
+const none: ReadonlyArray<never> = []
+
 /**
  * The trimmed elements of a comma-separated list over all values (RFC 7230 section 3.2.2), empty ones
  * included.
  */
 export const elements = (values: ReadonlyArray<string>): ReadonlyArray<string> =>
   // One value of one element, or none, is the rule.
-  values.some((value) => value.includes(","))
-    ? values.flatMap((value) => value.split(",")).map(trimWhitespace)
-    : values.map(trimWhitespace)
+  values.length === 0
+    ? none
+    : values.some((value) => value.includes(","))
+      ? values.flatMap((value) => value.split(",")).map(trimWhitespace)
+      : values.map(trimWhitespace)
 
 /**
  * The elements of a `#token` list over all values; empty elements are skipped (RFC 7230 section 7).
@@ -218,15 +222,16 @@ export class HeadReader {
     return "kind" in outcome ? { _tag: "Invalid", error: outcome } : { _tag: "Complete", head: outcome, rest }
   }
 
-  /** The head, whose last bytes are among `taken`: decoded at once, as its parts are slices of one string. */
+  /** The head, whose last bytes are among `taken`. */
   #read(taken: Uint8Array): HttpHead {
     if (this.#length > 0) this.#store(taken)
-    const text = Latin1.decode(this.#length > 0 ? this.#buffer.subarray(0, this.#length) : taken)
+    const bytes = this.#length > 0 ? this.#buffer : taken
+    // Decoded one by one: a slice of a long string keeps all of it, for as long as a connection keeps its request.
     return {
-      startLine: text.slice(0, this.#startLineEnd),
+      startLine: Latin1.decode(bytes, 0, this.#startLineEnd),
       headers: this.#fields.map(({ end, nameEnd, nameStart, start }) => [
-        text.slice(nameStart, nameEnd),
-        text.slice(start, end)
+        Latin1.decode(bytes, nameStart, nameEnd),
+        Latin1.decode(bytes, start, end)
       ])
     }
   }

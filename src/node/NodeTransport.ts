@@ -33,6 +33,29 @@ export const addressOf = (
   return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
 }
 
+/** A socket's transport: its listeners are the same functions for all sockets, where closures would take up memory for each. */
+const transportOf = Symbol("effect-websocket/node/NodeTransport")
+
+interface Served {
+  [transportOf]?: NodeTransport
+}
+
+function onError(this: Duplex & Served, error: Error): void {
+  this[transportOf]?.failed(error)
+}
+
+function onData(this: Duplex & Served, chunk: Uint8Array): void {
+  this[transportOf]?.received(chunk)
+}
+
+function onEnd(this: Duplex & Served): void {
+  this[transportOf]?.ended()
+}
+
+function onClose(this: Duplex & Served): void {
+  this[transportOf]?.closed()
+}
+
 class NodeTransport implements Transport, Turn.Participant {
   readonly channelType: ChannelType
   readonly tls: TlsFacts | undefined
@@ -72,20 +95,34 @@ class NodeTransport implements Transport, Turn.Participant {
       this.#isBehind = false
       this.#listener?.onDrain()
     }
+    const served: Duplex & Served = socket
+    served[transportOf] = this
     // Always heard, or a reset before the first `listen` would be thrown.
-    socket.on("error", (error) => {
-      this.#error = error
-    })
+    socket.on("error", onError)
     // A socket without unread bytes ends also while it is paused, or before it came here.
     this.#isEndUntold = socket.readableEnded
-    socket.on("end", () => {
-      this.#isEndUntold = true
-      this.#tellEnd()
-    })
-    socket.on("close", () => {
-      this.deliver()
-      this.#listener?.onClose(this.#error)
-    })
+    socket.on("end", onEnd)
+    socket.on("close", onClose)
+  }
+
+  failed(error: Error): void {
+    this.#error = error
+  }
+
+  received(chunk: Uint8Array): void {
+    this.deliver()
+    this.#chunk = plainViewOf(chunk)
+    Turn.delivers(this)
+  }
+
+  ended(): void {
+    this.#isEndUntold = true
+    this.#tellEnd()
+  }
+
+  closed(): void {
+    this.deliver()
+    this.#listener?.onClose(this.#error)
   }
 
   get peer(): NetAddress.SocketAddress | undefined {
@@ -105,21 +142,11 @@ class NodeTransport implements Transport, Turn.Participant {
     const isFirst = this.#listener === undefined
     this.#listener = listener
     if (this.#socket.closed) this.#tellClosed(listener)
-    else if (isFirst) this.#read()
+    else if (isFirst) this.#socket.on("data", onData)
   }
-
-  // Closures of `listen` would keep its first listener, and the opening handshake with it.
 
   #tellClosed(listener: TransportListener): void {
     queueMicrotask(() => listener.onClose(this.#error))
-  }
-
-  #read(): void {
-    this.#socket.on("data", (chunk: Uint8Array) => {
-      this.deliver()
-      this.#chunk = plainViewOf(chunk)
-      Turn.delivers(this)
-    })
   }
 
   deliver(): void {

@@ -55,16 +55,27 @@ export class Waiting {
   }
 }
 
+/** The place of one connection. */
+export class Place {
+  isTaken = true
+  /** The peer's, as the number of its connections is counted by. */
+  readonly address: string | undefined
+
+  constructor(address: string | undefined) {
+    this.address = address
+  }
+}
+
 /** The places of a server's connections. They are counted also while there is no limit, as options may change. */
 export class Places {
   #taken = 0
   readonly #takenByPeer = new Map<string, number>()
 
-  /** Takes a place, and gives the function that gives it back; it may be called several times. */
+  /** Takes a place. */
   take(
     peer: NetAddress.SocketAddress | undefined,
     { maxConnections, maxConnectionsPerPeer }: ServerOptions
-  ): Result.Result<() => void, ConnectionDeny> {
+  ): Result.Result<Place, ConnectionDeny> {
     if (maxConnections > 0 && this.#taken >= maxConnections) {
       return Result.fail(ConnectionDeny.serviceUnavailable({ body: "too many connections" }))
     }
@@ -75,11 +86,13 @@ export class Places {
       return Result.fail(ConnectionDeny.tooManyRequests({ body: "too many connections from this address" }))
     }
     this.#add(address, 1)
-    let isGivenBack = false
-    return Result.succeed(() => {
-      if (!isGivenBack) this.#add(address, -1)
-      isGivenBack = true
-    })
+    return Result.succeed(new Place(address))
+  }
+
+  /** Gives a place back, unless that was done. */
+  giveBack(place: Place): void {
+    if (place.isTaken) this.#add(place.address, -1)
+    place.isTaken = false
   }
 
   #add(address: string | undefined, change: 1 | -1): void {

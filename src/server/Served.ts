@@ -10,13 +10,15 @@ import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as Callbacks from "../channel/Callbacks.ts"
-import type { ChannelCore } from "../channel/ChannelCore.ts"
+import type { ChannelCore, Holder } from "../channel/ChannelCore.ts"
+import type { Reader } from "../channel/Inbox.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import { toIncomingMessage } from "../message/Message.ts"
 import type { AcceptedTransport } from "../transport/Transport.ts"
+import type { Place } from "./Admission.ts"
 import { type HandshakeService, type Opening, ServerHandshake } from "./ServerHandshake.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
@@ -33,12 +35,14 @@ export type AnyServed = Pick<Served<never, never>, "isRequested" | "core" | "int
 const logDeath = (cause: Cause.Cause<never>) =>
   Effect.as(Effect.logError("a connection died", cause), undefined)
 
-export class Served<E, R> implements Opening<R | Scope.Scope> {
+export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader {
   readonly #service: Service<E, R>
-  readonly #scope = Scope.makeUnsafe()
+  // Made when something is to run that may need it.
+  #scope: Scope.Closeable | undefined
   // Until it is over.
   #handshake: ServerHandshake<R | Scope.Scope> | undefined
   #opened: OpenedChannel | undefined
+  #place: Place | undefined
   #contextWithChannel: Context.Context<R | Scope.Scope> | undefined
   #fiber: Fiber.Fiber<unknown, unknown> | undefined
   #isInterrupted = false
@@ -48,8 +52,6 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
   #isEnded = false
   // The response that refused the request.
   #refusal: Uint8Array | undefined
-  // Called when messages wait; made when first needed.
-  #onReady: (() => void) | undefined
   // Those who wait for the end.
   #waiting: ReadonlyArray<() => void> | undefined
 
@@ -74,18 +76,25 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
     handshake.start()
   }
 
-  onOpened(opened: OpenedChannel, giveBack: () => void): void {
+  onOpened(opened: OpenedChannel, place: Place): void {
     const { core } = opened
     this.#handshake = undefined
     this.#opened = opened
-    core.onGone = () => {
-      giveBack()
-      if (this.#isHandled) this.#end(Exit.void)
-    }
-    if (core.isClosed) giveBack()
+    this.#place = place
+    core.holder = this
+    if (core.isClosed) this.#giveBack()
     // The drain found no connection to close.
     if (this.#service.isDraining()) core.closeUnsafe(CloseCode.goingAway, "")
     this.#serve(opened)
+  }
+
+  onGone(): void {
+    this.#giveBack()
+    if (this.#isHandled) this.#end(Exit.void)
+  }
+
+  #giveBack(): void {
+    if (this.#place !== undefined) this.#service.places.giveBack(this.#place)
   }
 
   onRefused(answer: Uint8Array | undefined): void {
@@ -161,7 +170,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
   #end(exit: Exit.Exit<void>): void {
     if (this.#isEnding) return
     this.#isEnding = true
-    const release = Scope.closeUnsafe(this.#scope, exit)
+    const release = this.#scope && Scope.closeUnsafe(this.#scope, exit)
     if (release === undefined) return this.#tellEnd()
     const surviving = Effect.catchCauseIf(release, Cause.hasDies, logDeath)
     this.#fork(surviving, () => this.#tellEnd(), { uninterruptible: true })
@@ -186,14 +195,18 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
     const { channel, core } = this.#opened
     const { inbox } = core
     if (inbox.ending !== undefined) return this.#stepDown(steps, Exit.void)
-    if (inbox.isEmpty) {
-      this.#onReady ??= () => {
-        if (!this.#isInterrupted) this.#receive(steps)
-      }
-      return inbox.wait(this.#onReady)
-    }
+    if (inbox.isEmpty) return inbox.wait(this)
     const messages = inbox.take().map(toIncomingMessage)
     this.run(steps.receive(channel, messages), (exit) => this.#goOn(steps, exit))
+  }
+
+  get isGone(): boolean {
+    return this.#isInterrupted
+  }
+
+  wake(): void {
+    const { onOpen } = this.#service
+    if (Callbacks.isHandler(onOpen) && !this.#isInterrupted) this.#receive(onOpen.steps)
   }
 
   #stepDown(steps: Callbacks.Steps<E, R>, served: Exit.Exit<void, E>): void {
@@ -227,6 +240,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope> {
   // The service's context holds all else that `R` stands for: a type cannot say so.
   #context(): Context.Context<R | Scope.Scope> {
     if (this.#contextWithChannel !== undefined) return this.#contextWithChannel
+    this.#scope ??= Scope.makeUnsafe()
     const context = Context.add(this.#service.context, Scope.Scope, this.#scope)
     if (this.#opened === undefined) return context as unknown as Context.Context<R | Scope.Scope>
     const { channel, span } = this.#opened

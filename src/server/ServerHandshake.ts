@@ -37,7 +37,7 @@ import type {
   TransportError,
   TransportListener
 } from "../transport/Transport.ts"
-import { checkRequest, type Places, type Waiting } from "./Admission.ts"
+import { checkRequest, type Place, type Places, type Waiting } from "./Admission.ts"
 import { type Answer, answerTo, withServer } from "./Refusal.ts"
 import { judge, RequestReader } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -65,8 +65,8 @@ export interface Opening<R> {
   run<A, E>(effect: Effect.Effect<A, E, R>, onExit: (exit: Exit.Exit<A, E>) => void): void
   /** Interrupts what runs. */
   interruptRun(): void
-  /** The handshake is over. `giveBack` is to be called when the connection has ended. */
-  onOpened(opened: OpenedChannel.OpenedChannel, giveBack: () => void): void
+  /** The handshake is over. `place` is to be given back when the connection has ended. */
+  onOpened(opened: OpenedChannel.OpenedChannel, place: Place): void
   /** It is over without a connection. `answer`: the HTTP response that was sent, unless the client was gone. */
   onRefused(answer: Uint8Array | undefined): void
 }
@@ -87,11 +87,11 @@ export class ServerHandshake<R> implements TransportListener {
   #endTimer: Timer | undefined
   // What runs is interrupted for that.
   #isTimeUp = false
-  // Gives the connection's place back, once it has one.
-  #giveBack: (() => void) | undefined
+  // Once it has one.
+  #place: Place | undefined
   #answer: Uint8Array | undefined
   // Once the 101 is sent.
-  #opened: { readonly channel: OpenedChannel.OpenedChannel; readonly giveBack: () => void } | undefined
+  #opened: { readonly channel: OpenedChannel.OpenedChannel; readonly place: Place } | undefined
 
   constructor(
     accepted: AcceptedTransport,
@@ -125,10 +125,14 @@ export class ServerHandshake<R> implements TransportListener {
     this.#state = "Over"
     this.#openTimer?.stop()
     this.#endTimer?.stop()
-    this.#giveBack?.()
+    this.#giveBack()
     this.#service.waiting.delete(this.#accepted)
     if (this.#transport === undefined) this.#accepted.abort()
     else this.#transport.abort()
+  }
+
+  #giveBack(): void {
+    if (this.#place !== undefined) this.#service.places.giveBack(this.#place)
   }
 
   #end(answer: Uint8Array | undefined): void {
@@ -198,8 +202,8 @@ export class ServerHandshake<R> implements TransportListener {
     // Taken before the application is asked, so that nobody takes it in between.
     const place = places.take(connectionRequest.peer, options)
     if (Result.isFailure(place)) return this.#refuse(place.failure)
-    this.#giveBack = place.success
-    this.#ask({ transport, received, request, connectionRequest, giveBack: place.success })
+    this.#place = place.success
+    this.#ask({ transport, received, request, connectionRequest, place: place.success })
   }
 
   // ---- decision -----------------------------------------------------------
@@ -223,7 +227,7 @@ export class ServerHandshake<R> implements TransportListener {
   }
 
   #asked(): void {
-    if (this.#opened !== undefined) this.#connection.onOpened(this.#opened.channel, this.#opened.giveBack)
+    if (this.#opened !== undefined) this.#connection.onOpened(this.#opened.channel, this.#opened.place)
     // What was to decide was interrupted.
     else if (this.#state === "Asking") this.#end(undefined)
   }
@@ -252,7 +256,7 @@ export class ServerHandshake<R> implements TransportListener {
     }
     if (Result.isFailure(opened)) return this.#refuseDefect(opened.failure)
     this.#state = "Over"
-    this.#opened = { channel: opened.success, giveBack: asked.giveBack }
+    this.#opened = { channel: opened.success, place: asked.place }
   }
 
   /** Makes the channel and sends the 101, or tells what is wrong with the application's choice. */
@@ -327,7 +331,7 @@ export class ServerHandshake<R> implements TransportListener {
     if (transport === undefined) return this.#end(undefined)
     this.#state = "Refusing"
     this.#openTimer?.stop()
-    this.#giveBack?.()
+    this.#giveBack()
     waiting.add(this.#accepted, options)
     const log = (problem: string) => this.#log(Effect.logError(problem))
     this.#answer = answerTo(answer, options, Context.get(context, Handshake), log)
@@ -373,8 +377,7 @@ interface Asked {
   readonly received: ReceivedRequest
   readonly request: HandshakeRequest
   readonly connectionRequest: ConnectionRequest
-  /** Gives the connection's place back. */
-  readonly giveBack: () => void
+  readonly place: Place
 }
 
 /** The application's answer to a request: without a fiber, where it needs none. */

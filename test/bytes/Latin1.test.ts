@@ -18,6 +18,8 @@ describe.each([
     assert.strictEqual(Latin1.encode("").length, 0)
     assert.strictEqual(Latin1.decode(new Uint8Array(0)), "")
     assert.strictEqual(Latin1.decode(everyByte.subarray(0x41, 0x44)), "ABC")
+    assert.strictEqual(Latin1.decode(everyByte, 0x41, 0x44), "ABC")
+    assert.strictEqual(Latin1.decode(everyByte.subarray(0x40), 1, 4), "ABC")
   })
 
   it("writes text that was put together of parts", () => {
