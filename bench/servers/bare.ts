@@ -1,55 +1,22 @@
-import { hash } from "node:crypto"
 import { createServer, type Socket } from "node:net"
 import { listen } from "../announce.ts"
+import { frameAt, Pending, respond, unmask } from "../bareFrames.ts"
 
-// Plain JavaScript on node:net, to compare: it takes what the load generator sends, and checks nothing.
-
-const respond = (socket: Socket, head: string): void => {
-  const key = /^Sec-WebSocket-Key: (.*)\r$/m.exec(head)?.[1]
-  const accept = hash("sha1", `${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`, "base64")
-  socket.write(
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-      `Sec-WebSocket-Accept: ${accept}\r\n\r\n`
-  )
-}
-
-/** Takes off a frame's mask, which is in front of its payload. */
-const unmask = (bytes: Buffer, view: DataView, start: number, end: number): void => {
-  const key = view.getInt32(start - 4)
-  let at = start
-  for (; at + 4 <= end; at += 4) view.setInt32(at, view.getInt32(at) ^ key)
-  for (; at < end; at++) bytes[at]! ^= key >>> (8 * (3 - ((at - start) & 3)))
-}
-
-/** The masked frame at `at`: how long its header is, and the whole of it. */
-const sizeOf = (bytes: Buffer, at: number): { readonly header: number; readonly total: number } => {
-  const short = bytes[at + 1]! & 0x7f
-  if (short < 126) return { header: 6, total: 6 + short }
-  if (short === 126) return { header: 8, total: 8 + bytes.readUInt16BE(at + 2) }
-  return { header: 14, total: 14 + bytes.readUInt32BE(at + 6) }
-}
-
-const longestHeader = 14
+// Plain JavaScript on node:net, to compare: it checks nothing, and answers in place, in the chunk that came.
 
 const serve = (socket: Socket): void => {
+  const pending = new Pending()
   let isOpen = false
   let isClosing = false
-  // Of a frame that is not whole.
-  let parts: ReadonlyArray<Buffer> = []
-  let collected = 0
-  let wanted = 0
 
-  /** Turns the whole frames in `bytes` into those of the answer, in place: where the answer ends, and the rest starts. */
-  const answer = (bytes: Buffer): { readonly end: number; readonly rest: number } => {
+  /** Turns the whole frames in `bytes` into those of the answer, in place: where that ends. */
+  const answer = (bytes: Buffer): number => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     let end = 0
     let at = 0
-    while (bytes.length - at >= longestHeader || (bytes.length - at >= 6 && (bytes[at + 1]! & 0x7f) < 126)) {
-      const { header, total } = sizeOf(bytes, at)
-      if (bytes.length - at < total) {
-        wanted = total
-        break
-      }
+    let frame = frameAt(bytes, 0)
+    for (; frame !== undefined && bytes.length - at >= frame.total; frame = frameAt(bytes, at)) {
+      const { header, total } = frame
       unmask(bytes, view, at + header, at + total)
       if ((bytes[at]! & 0x0f) === 8) isClosing = true
       bytes[at + 1]! &= 0x7f
@@ -59,7 +26,8 @@ const serve = (socket: Socket): void => {
       end += total - 4
       at += total
     }
-    return { end, rest: at }
+    pending.keep(bytes, at, frame?.total ?? 0)
+    return end
   }
 
   socket.on("error", console.error)
@@ -68,14 +36,9 @@ const serve = (socket: Socket): void => {
       isOpen = true
       return respond(socket, chunk.toString("latin1"))
     }
-    parts = [...parts, chunk]
-    collected += chunk.length
-    if (collected < wanted) return
-    const bytes = parts.length === 1 ? chunk : Buffer.concat(parts, collected)
-    const { end, rest } = answer(bytes)
-    parts = rest === bytes.length ? [] : [bytes.subarray(rest)]
-    collected = bytes.length - rest
-    if (collected === 0) wanted = 0
+    const bytes = pending.push(chunk)
+    if (bytes === undefined) return
+    const end = answer(bytes)
     if (end > 0) socket.write(bytes.subarray(0, end))
     if (isClosing) socket.end()
   })

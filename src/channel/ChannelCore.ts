@@ -69,6 +69,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   readonly inbox: Inbox<ChannelCore> = new Inbox(this)
   /** What the application sends. */
   readonly sender: Sender
+  /** Told once the transport is gone. */
   holder: Holder | undefined
 
   readonly #connection: Connection
@@ -477,6 +478,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   /** Nothing more will be received or sent: everyone who waits is told. */
   #settle(): void {
     this.#outbox.fail(() => this.error)
+    // Made for that, if need be: whoever asks for pings later is told of the end.
     this.controls.end()
     this.inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
   }

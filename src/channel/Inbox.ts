@@ -19,8 +19,8 @@ export type End = Effect.Effect<never, WebSocketError | Cause.Done>
 
 /** Someone who waits for messages. */
 export interface Reader {
-  /** It waits no more. */
-  readonly isGone: boolean
+  /** It waits no more: it was interrupted. */
+  readonly hasLeft: boolean
   /** Called, once, when there is a message or the end: takes what it wants. */
   wake(): void
 }
@@ -43,9 +43,9 @@ const overhead = 128
 const none: ReadonlyArray<never> = []
 
 /**
- * A fiber that pulls. A finalizer that took it out of the queue when it is interrupted would be made for each wait, and
- * take as long as the rest of that. So it stays there, is found to be gone, and pulls when it is woken: what has left
- * takes nothing.
+ * A fiber that pulls. When it is interrupted it stays in the queue until the next one comes to wait, as a finalizer that
+ * takes it out would have to be made for each wait. Nothing is lost to it: what is woken pulls again, and a fiber that
+ * has left does not.
  */
 class PullingFiber<A> implements Reader {
   readonly #fiber = Fiber.getCurrent()
@@ -57,8 +57,8 @@ class PullingFiber<A> implements Reader {
     this.#pull = pull
   }
 
-  get isGone(): boolean {
-    // Who comes to wait no longer waits where it did.
+  get hasLeft(): boolean {
+    // A fiber waits in one place: when it comes to wait, it was interrupted where it had been waiting.
     return this.#fiber === Fiber.getCurrent() || this.#fiber?.pollUnsafe() !== undefined
   }
 
@@ -151,11 +151,8 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
 
   /** Has `reader` woken when there is a message or the end. There is neither now. */
   wait(reader: Reader): void {
-    if (this.#reader !== undefined) {
-      const present = [this.#reader, ...this.#others].filter(({ isGone }) => !isGone)
-      this.#reader = present.shift()
-      this.#others = present
-    }
+    if (this.#others.length > 0) this.#others = this.#others.filter(({ hasLeft }) => !hasLeft)
+    if (this.#reader?.hasLeft) this.#takeReader()
     if (this.#reader === undefined) this.#reader = reader
     else this.#others = [...this.#others, reader]
   }
@@ -204,7 +201,13 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
     this.#wakeAll()
   }
 
+  /** Wakes those who wait now: one of them may come to wait for something else. */
   #wakeAll(): void {
-    while (this.#reader !== undefined) this.#takeReader()?.wake()
+    const first = this.#reader
+    const others = this.#others
+    this.#reader = undefined
+    this.#others = none
+    first?.wake()
+    for (const other of others) other.wake()
   }
 }

@@ -89,11 +89,11 @@ export class Outbox {
       return Effect.void
     }
     write()
-    this.written()
+    this.wrote()
     return Effect.void
   }
 
-  /** Whether frames may be put into the outgoing bytes now. Who does so calls `written`. */
+  /** Whether frames may be put into the outgoing bytes now. Who does so calls `wrote`. */
   mayWrite(sent: Sent): boolean {
     const isBehind = this.#waiting?.some((other) => other.sent === sent) === true
     return !isBehind && !this.isFull && this.#mayGo(sent)
@@ -124,7 +124,7 @@ export class Outbox {
   }
 
   /** Has what was written leave at the end of the turn, or now if it is much. */
-  written(): void {
+  wrote(): void {
     if (this.#outgoing.length >= flushAt) return this.flush()
     if (this.isInTurn || this.#isFlushScheduled) return
     this.#isFlushScheduled = true

@@ -123,7 +123,7 @@ export class Sender {
   sendNow(message: PreparedMessage): boolean {
     if (this.#connection.compresses(message.payload.length) || !this.#mayWrite()) return false
     this.#connection.sendPrepared(message)
-    this.#outbox.written()
+    this.#outbox.wrote()
     return true
   }
 
@@ -161,7 +161,7 @@ export class Sender {
     }
     if (!this.#mayWrite()) return this.#write("Message", connection.sendText.bind(connection, text), refuse)
     connection.sendText(text)
-    this.#outbox.written()
+    this.#outbox.wrote()
     return Effect.void
   }
 
@@ -178,7 +178,7 @@ export class Sender {
     if (!this.#mayWrite())
       return this.#write("Message", connection.sendBytes.bind(connection, opcode, bytes), refuse)
     connection.sendBytes(opcode, bytes)
-    this.#outbox.written()
+    this.#outbox.wrote()
     return Effect.void
   }
 

@@ -20,7 +20,9 @@ import type {
 import { plainViewOf } from "./PlainView.ts"
 import * as Turn from "./Turn.ts"
 
-/** The transport on a connected socket, which must have been made with `allowHalfOpen`. */
+/**
+ * The transport on a connected socket, which must have been made with `allowHalfOpen`. Throws where the socket has one.
+ */
 export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
 
 /** An address as Node tells it. */
@@ -33,26 +35,26 @@ export const addressOf = (
   return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
 }
 
-/** A socket's transport: its listeners are the same functions for all sockets, where closures would take up memory for each. */
+/** By this property the listeners of a socket find its transport: they are the same functions for all sockets. */
 const transportOf = Symbol("effect-websocket/node/NodeTransport")
 
-interface Served {
+interface HasTransport {
   [transportOf]?: NodeTransport
 }
 
-function onError(this: Duplex & Served, error: Error): void {
+function onError(this: Duplex & HasTransport, error: Error): void {
   this[transportOf]?.failed(error)
 }
 
-function onData(this: Duplex & Served, chunk: Uint8Array): void {
+function onData(this: Duplex & HasTransport, chunk: Uint8Array): void {
   this[transportOf]?.received(chunk)
 }
 
-function onEnd(this: Duplex & Served): void {
+function onEnd(this: Duplex & HasTransport): void {
   this[transportOf]?.ended()
 }
 
-function onClose(this: Duplex & Served): void {
+function onClose(this: Duplex & HasTransport): void {
   this[transportOf]?.closed()
 }
 
@@ -95,14 +97,21 @@ class NodeTransport implements Transport, Turn.Participant {
       this.#isBehind = false
       this.#listener?.onDrain()
     }
-    const served: Duplex & Served = socket
-    served[transportOf] = this
+    const owner: Duplex & HasTransport = socket
+    if (owner[transportOf] !== undefined) throw new Error("the socket has a transport")
+    owner[transportOf] = this
     // Always heard, or a reset before the first `listen` would be thrown.
-    socket.on("error", onError)
+    this.#on("error", onError)
     // A socket without unread bytes ends also while it is paused, or before it came here.
     this.#isEndUntold = socket.readableEnded
-    socket.on("end", onEnd)
-    socket.on("close", onClose)
+    this.#on("end", onEnd)
+    this.#on("close", onClose)
+  }
+
+  #on<A>(event: string, listener: (this: Duplex, argument: A) => void): void {
+    const socket = this.#socket
+    // Another stream may hand its listeners on, to one that is not this.
+    socket.on(event, socket instanceof Socket ? listener : listener.bind(socket))
   }
 
   failed(error: Error): void {
@@ -142,7 +151,7 @@ class NodeTransport implements Transport, Turn.Participant {
     const isFirst = this.#listener === undefined
     this.#listener = listener
     if (this.#socket.closed) this.#tellClosed(listener)
-    else if (isFirst) this.#socket.on("data", onData)
+    else if (isFirst) this.#on("data", onData)
   }
 
   #tellClosed(listener: TransportListener): void {

@@ -173,7 +173,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader {
     const release = this.#scope && Scope.closeUnsafe(this.#scope, exit)
     if (release === undefined) return this.#tellEnd()
     const surviving = Effect.catchCauseIf(release, Cause.hasDies, logDeath)
-    this.#fork(surviving, () => this.#tellEnd(), { uninterruptible: true })
+    this.#fork(surviving, { uninterruptible: true }).addObserver(() => this.#tellEnd())
   }
 
   #tellEnd(): void {
@@ -200,7 +200,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader {
     this.run(steps.receive(channel, messages), (exit) => this.#goOn(steps, exit))
   }
 
-  get isGone(): boolean {
+  get hasLeft(): boolean {
     return this.#isInterrupted
   }
 
@@ -218,23 +218,23 @@ export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader {
 
   /** Runs an effect, and goes on with its exit unless the connection was dropped meanwhile. */
   run<A, F>(effect: Effect.Effect<A, F, R | Scope.Scope>, onExit: (exit: Exit.Exit<A, F>) => void): void {
-    const goOn = (exit: Exit.Exit<A, F>) => (this.#isInterrupted ? this.#abort() : onExit(exit))
     // What needs no fiber has none.
-    if (Exit.isExit(effect)) goOn(effect as Exit.Exit<A, F>)
-    else this.#fork(effect, goOn)
-  }
-
-  #fork<A, F>(
-    effect: Effect.Effect<A, F, R | Scope.Scope>,
-    onExit: (exit: Exit.Exit<A, F>) => void,
-    options?: Effect.RunOptions
-  ): void {
-    const fiber = Effect.runForkWith(this.#context())(effect, options)
+    if (Exit.isExit(effect)) return this.#ran(effect as Exit.Exit<A, F>, onExit)
+    const fiber = this.#fork(effect)
     this.#fiber = fiber
     fiber.addObserver((exit) => {
       this.#fiber = undefined
-      onExit(exit)
+      this.#ran(exit, onExit)
     })
+  }
+
+  #ran<A, F>(exit: Exit.Exit<A, F>, onExit: (exit: Exit.Exit<A, F>) => void): void {
+    if (this.#isInterrupted) this.#abort()
+    else onExit(exit)
+  }
+
+  #fork<A, F>(effect: Effect.Effect<A, F, R | Scope.Scope>, options?: Effect.RunOptions): Fiber.Fiber<A, F> {
+    return Effect.runForkWith(this.#context())(effect, options)
   }
 
   // The service's context holds all else that `R` stands for: a type cannot say so.

@@ -91,7 +91,7 @@ export class ServerHandshake<R> implements TransportListener {
   #place: Place | undefined
   #answer: Uint8Array | undefined
   // Once the 101 is sent.
-  #opened: { readonly channel: OpenedChannel.OpenedChannel; readonly place: Place } | undefined
+  #opened: OpenedChannel.OpenedChannel | undefined
 
   constructor(
     accepted: AcceptedTransport,
@@ -203,7 +203,7 @@ export class ServerHandshake<R> implements TransportListener {
     const place = places.take(connectionRequest.peer, options)
     if (Result.isFailure(place)) return this.#refuse(place.failure)
     this.#place = place.success
-    this.#ask({ transport, received, request, connectionRequest, place: place.success })
+    this.#ask({ transport, received, request, connectionRequest })
   }
 
   // ---- decision -----------------------------------------------------------
@@ -227,7 +227,9 @@ export class ServerHandshake<R> implements TransportListener {
   }
 
   #asked(): void {
-    if (this.#opened !== undefined) this.#connection.onOpened(this.#opened.channel, this.#opened.place)
+    if (this.#opened !== undefined && this.#place !== undefined) {
+      this.#connection.onOpened(this.#opened, this.#place)
+    }
     // What was to decide was interrupted.
     else if (this.#state === "Asking") this.#end(undefined)
   }
@@ -256,7 +258,7 @@ export class ServerHandshake<R> implements TransportListener {
     }
     if (Result.isFailure(opened)) return this.#refuseDefect(opened.failure)
     this.#state = "Over"
-    this.#opened = { channel: opened.success, place: asked.place }
+    this.#opened = opened.success
   }
 
   /** Makes the channel and sends the 101, or tells what is wrong with the application's choice. */
@@ -377,7 +379,6 @@ interface Asked {
   readonly received: ReceivedRequest
   readonly request: HandshakeRequest
   readonly connectionRequest: ConnectionRequest
-  readonly place: Place
 }
 
 /** The application's answer to a request: without a fiber, where it needs none. */

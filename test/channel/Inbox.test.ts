@@ -93,6 +93,24 @@ describe("Inbox", () => {
     })
   )
 
+  it.effect("who waits again when it is woken does so until there is something new", () =>
+    Effect.gen(function* () {
+      const inbox = new Inbox(owner)
+      const pieces: Array<unknown> = []
+      const takePieces = inbox.takePieces((received) => pieces.push(...received))
+      const reading = yield* Effect.forkChild(
+        Effect.catch(pull(inbox), () => takePieces),
+        { startImmediately: true }
+      )
+      inbox.readInPieces()
+      assert.isUndefined(reading.pollUnsafe())
+      inbox.push("a")
+      inbox.deliver()
+      yield* Fiber.join(reading)
+      assert.deepStrictEqual(pieces, ["a"])
+    })
+  )
+
   it.effect("whoever yields on the way to wait does not wait for what came meanwhile", () =>
     Effect.gen(function* () {
       for (let steps = fewestOperations; steps < 16; steps++) {

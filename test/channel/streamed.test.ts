@@ -248,6 +248,21 @@ describe.each(roles)("a message that a %s reads as a stream", (role) => {
     })
   )
 
+  it.effect("who waits for a whole message may read it as a stream instead", () =>
+    Effect.gen(function* () {
+      const { channel, peer } = yield* open(role)
+      const next = Stream.runHead(channel.streamed)
+      const changing = yield* Effect.forkChild(
+        Effect.catch(Effect.asVoid(channel.receive), () => next),
+        { startImmediately: true }
+      )
+      const reading = yield* Effect.forkChild(next)
+      yield* settle
+      peer.send(peer.text("1"), peer.text("2"))
+      for (const fiber of [changing, reading]) assert.include(yield* Fiber.join(fiber), { _tag: "Some" })
+    })
+  )
+
   it.effect("whole messages cannot be read any more: who asks and who waits is told, and takes nothing", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)

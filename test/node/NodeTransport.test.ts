@@ -14,14 +14,19 @@ import { latin1, record } from "../support/nodeRecorder.ts"
 
 const mebibyte = new Uint8Array(1_048_576).map((_, i) => i % 251)
 
-/** A transport on a TCP socket, and the raw socket at its other end. */
-const makePair = Effect.gen(function* () {
+/** A TCP socket, and the raw one at its other end. */
+const makeSockets = Effect.gen(function* () {
   const accepted = yield* Queue.unbounded<Net.Socket>()
   const port = yield* rawServer((socket) => Queue.offerUnsafe(accepted, socket))
   const peer = yield* rawTcp(port, { allowHalfOpen: true })
-  const socket = yield* Queue.take(accepted)
-  return { peer, socket, transport: NodeTransport.fromSocket(socket) }
+  return { peer, socket: yield* Queue.take(accepted) }
 })
+
+/** The same, with a transport on the first. */
+const makePair = Effect.map(makeSockets, (sockets) => ({
+  ...sockets,
+  transport: NodeTransport.fromSocket(sockets.socket)
+}))
 
 describe("NodeTransport", () => {
   it.effect("reads and writes, in order", () =>
@@ -119,7 +124,7 @@ describe("NodeTransport", () => {
 
   it.effect("a plain socket that an application has marked as encrypted is none of TLS", () =>
     Effect.gen(function* () {
-      const { socket } = yield* makePair
+      const { socket } = yield* makeSockets
       const marked = NodeTransport.fromSocket(Object.assign(socket, { encrypted: true }))
       assert.isUndefined(marked.tls)
       assert.strictEqual(marked.channelType, "tcp")
@@ -315,6 +320,30 @@ describe("NodeTransport", () => {
       yield* Effect.all([recorder.hears("close"), atFirst.hears("close")])
     })
   )
+
+  it.effect("stands on a stream that hands its listeners on to another", () =>
+    Effect.gen(function* () {
+      const [near, far] = duplexPair()
+      const wrapper = Object.create(near, {
+        on: {
+          value: (event: string, listener: (argument: unknown) => void) => near.on(event, listener.bind(near))
+        }
+      }) as Duplex // what the object is made of says so
+      const recorder = record(NodeTransport.fromSocket(wrapper))
+      far.end("abc")
+      yield* recorder.bytes(3)
+      yield* recorder.hears("end")
+      near.destroy()
+      yield* recorder.hears("close")
+    })
+  )
+
+  it("is the only one of its socket", () => {
+    const [socket] = duplexPair()
+    NodeTransport.fromSocket(socket)
+    assert.throws(() => NodeTransport.fromSocket(socket), "the socket has a transport")
+    socket.destroy()
+  })
 
   it.effect.each(["write", "end", "abort", "resume", "listen"] as const)(
     "%s makes no call to the listener",
