@@ -86,7 +86,7 @@ const usualRatio = 4
 const quickInput = quickBytes / usualRatio
 
 /** RFC 7692 section 7.2.1: the empty stored block that a sender cuts off. */
-const tailLength = 4
+const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
 
 class DeflateCompressor implements MessageCompressor {
   readonly aloneKey: string
@@ -163,18 +163,21 @@ const deflate = (payload: Uint8Array, options: ZlibOptions, done: (compressed: U
 }
 
 const withoutTail = (compressed: Uint8Array): Uint8Array =>
-  plainViewOf(compressed, compressed.length - tailLength)
+  plainViewOf(compressed, compressed.length - tail.length)
 
 /**
- * What goes after a message: the empty stored block that its sender has cut off, and
- * a final block, so that inflating comes to an end there if the message is whole.
+ * An empty stored block with BFINAL. zlib is given it behind a message's tail: if the message
+ * is whole, inflating comes to an end there. If not, it is read as a part of the block that
+ * goes on; what comes out of it then is none of the message's.
  */
-const ending = Uint8Array.of(0x00, 0x00, 0xff, 0xff, 0x03, 0x00)
+const finalBlock = Uint8Array.of(0x01, 0x00, 0x00, 0xff, 0xff)
 
-const withEnding = (payload: Uint8Array): Uint8Array => {
-  const bytes = new Uint8Array(payload.length + ending.length)
+const nothing: Uint8Array = new Uint8Array(0)
+
+const withTail = (payload: Uint8Array): Uint8Array => {
+  const bytes = new Uint8Array(payload.length + tail.length)
   bytes.set(payload)
-  bytes.set(ending, payload.length)
+  bytes.set(tail, payload.length)
   return bytes
 }
 
@@ -233,15 +236,15 @@ class DeflateDecompressor implements MessageDecompressor {
 
   #start(piece: Uint8Array, isFinal: boolean, limit: number, finish: Finish): void {
     this.#left = limit
-    const bytes = isFinal ? withEnding(piece) : piece
+    const bytes = isFinal ? withTail(piece) : piece
     if (this.#stream === undefined) this.#inflate(bytes, isFinal, 0, finish)
     else this.#feed(this.#stream, bytes, isFinal, finish)
   }
 
   /** Inflates from a stream's start; `ended`: so many streams have ended in the call under way. */
   #inflate(bytes: Uint8Array, isFinal: boolean, ended: number, finish: Finish): void {
-    // After a final block the message needs no ending.
-    const isWhole = isFinal && (bytes.length === 0 || bytes.length === ending.length)
+    // After a final block the message needs no tail.
+    const isWhole = isFinal && (bytes.length === 0 || bytes.length === tail.length)
     if (isWhole && this.#parameters.noContextTakeover) this.#window.clear()
     if (isWhole || bytes.length === 0) return finish()
     // Another stream may be short, however much follows it.
@@ -264,12 +267,17 @@ class DeflateDecompressor implements MessageDecompressor {
   #inflateAtOnce(bytes: Uint8Array, isFinal: boolean): number | DecompressFailure | "Unfinished" {
     // No more than that: what follows a stream would be copied for each of many.
     const head = bytes.subarray(0, quickInput)
+    const isAll = isFinal && head.length === bytes.length
     try {
-      const { output, taken } = inflate(this.#window.last(this.#windowSize), head)
+      const { output, taken } = inflate(
+        this.#window.last(this.#windowSize),
+        head,
+        isAll ? finalBlock : nothing
+      )
       return this.#take(output) ? taken : "TooBig"
     } catch (error) {
       const failure = failureOf(error)
-      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isFinal || head.length < bytes.length
+      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isAll
       return mayGoOn ? "Unfinished" : failure
     }
   }
@@ -284,7 +292,9 @@ class DeflateDecompressor implements MessageDecompressor {
       if (this.#stream === stream) this.#settle?.(failure)
     }
     stream.on("data", (chunk: Uint8Array) => {
-      if (this.#stream === stream && !this.#take(chunk)) settle("TooBig")
+      // All of the message has come out before the final block goes in.
+      if (stream.writableEnded) settle("Corrupt")
+      else if (this.#stream === stream && !this.#take(chunk)) settle("TooBig")
     })
     stream.on("error", (error) => settle(failureOf(error)))
     stream.on("end", () => settle())
@@ -303,11 +313,12 @@ class DeflateDecompressor implements MessageDecompressor {
       this.#dropStream()
       this.#goOn(bytes.subarray(taken), isFinal, 1, finish)
     }
-    if (isFinal) stream.end(bytes)
-    else
-      stream.write(bytes, (error) => {
-        if (!error && this.#stream === stream) this.#settle?.()
-      })
+    stream.write(bytes, (error) => {
+      if (error || this.#stream !== stream) return
+      const hasEnded = stream.bytesWritten - before < bytes.length
+      if (isFinal && !hasEnded) stream.end(finalBlock)
+      else this.#settle?.()
+    })
   }
 
   /** Takes over what has come out, unless it is too much. */

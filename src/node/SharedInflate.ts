@@ -22,21 +22,23 @@ export interface Inflated {
 }
 
 /**
- * Inflates a deflate stream that ends within `bytes`. What it refers to is looked for in
- * `window`, at most 32 KiB. Throws zlib's error where it does not end or is none,
- * and ERR_BUFFER_TOO_LARGE where window and output have more than 96 KiB.
+ * Inflates a deflate stream that ends within `bytes`, or else with `ending` behind them, of which
+ * nothing may come out. What it refers to is looked for in `window`, at most 32 KiB. Throws
+ * zlib's error where it does not end so or is none, and ERR_BUFFER_TOO_LARGE where window and
+ * output have more than 96 KiB.
  */
-export const inflate = (window: Uint8Array, bytes: Uint8Array): Inflated => withWindow(run, window, bytes)
+export const inflate = (window: Uint8Array, bytes: Uint8Array, ending = nothing): Inflated =>
+  withWindow(run, window, bytes, ending)
 
-/** As {@link inflate}, with an object of its own: for a Node that has no {@link SynchronousZlib}. */
-export const inflateAlone = (window: Uint8Array, bytes: Uint8Array): Inflated =>
-  withWindow(runAlone, window, bytes)
+/** As {@link inflate}, with objects of its own: for a Node that has no {@link SynchronousZlib}. */
+export const inflateAlone = (window: Uint8Array, bytes: Uint8Array, ending = nothing): Inflated =>
+  withWindow(runAlone, window, bytes, ending)
 
-const withWindow = (
-  inflateAll: (input: Uint8Array) => Inflated,
-  window: Uint8Array,
-  bytes: Uint8Array
-): Inflated => {
+const nothing: Uint8Array = new Uint8Array(0)
+
+type Run = (input: Uint8Array, ending: Uint8Array) => Inflated
+
+const withWindow = (runAll: Run, window: Uint8Array, bytes: Uint8Array, ending: Uint8Array): Inflated => {
   const { length } = window
   const start = length === 0 ? 0 : storedHeaderLength + length
   const input = inputOf(start + bytes.length)
@@ -45,7 +47,7 @@ const withWindow = (
     input.set(window, storedHeaderLength)
   }
   input.set(bytes, start)
-  const { output, taken } = inflateAll(input)
+  const { output, taken } = runAll(input, ending)
   // A copy, and a plain one.
   return { output: new Uint8Array(output.subarray(length)), taken: taken - start }
 }
@@ -60,12 +62,13 @@ const inputOf = (size: number): Uint8Array => {
 
 let shared: SynchronousZlib | undefined
 
-const run = (input: Uint8Array): Inflated => {
+const run: Run = (input, ending) => {
   shared ??= SynchronousZlib.on(createInflateRaw({ chunkSize, maxOutputLength }))
-  if (shared === undefined) return runAlone(input)
+  if (shared === undefined) return runAlone(input, ending)
   try {
-    const output = shared.run(input, constants.Z_FINISH)
+    const output = shared.run(input, constants.Z_SYNC_FLUSH)
     const { taken } = shared
+    if (taken === input.length && shared.run(ending, constants.Z_FINISH).length > 0) throw new NotEnded()
     shared.reset()
     return { output, taken }
   } catch (error) {
@@ -75,9 +78,22 @@ const run = (input: Uint8Array): Inflated => {
   }
 }
 
-const runAlone = (input: Uint8Array): Inflated => {
+const runAlone: Run = (input, ending) => {
+  const { output, taken } = inflateOnce(input, constants.Z_SYNC_FLUSH)
+  if (taken < input.length) return { output, taken }
+  const ended = inflateOnce(Buffer.concat([input, ending]), constants.Z_FINISH)
+  if (ended.output.length > output.length) throw new NotEnded()
+  return { output, taken }
+}
+
+const inflateOnce = (input: Uint8Array, finishFlush: number): Inflated => {
   // As documented of the option `info`; its types leave that out.
-  const result: unknown = inflateRawSync(input, { maxOutputLength, info: true })
+  const result: unknown = inflateRawSync(input, { maxOutputLength, finishFlush, info: true })
   const { buffer, engine } = result as { buffer: Buffer; engine: InflateRaw }
   return { output: buffer, taken: engine.bytesWritten }
+}
+
+/** Where a block goes on, the ending's bytes are its own; zlib's code for one that nothing follows. */
+class NotEnded extends Error {
+  readonly code = "Z_BUF_ERROR"
 }

@@ -3,11 +3,11 @@
  */
 import { setImmediate } from "node:timers/promises"
 import { isDeepStrictEqual } from "node:util"
-import { constants, type InflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib"
 import type { DecompressFailure, MessageDecompressor } from "../../src/extension/MessageCodec.ts"
 import * as Violation from "../../src/frame/Violation.ts"
 import { makeDecompressor } from "../../src/node/DeflateCodec.ts"
 import { type Received, TestConnection } from "../support/connections.ts"
+import { tail, takenByZlib } from "../support/deflate.ts"
 import { concat } from "../support/frames.ts"
 import { type Outcome, type ReceiverSettings, receiveWithWs } from "../support/wsReceiver.ts"
 
@@ -19,8 +19,6 @@ interface Ours extends Outcome {
   /** How much was received before each. */
   readonly rarities: ReadonlyMap<Rarity, number>
 }
-
-const tail = Uint8Array.of(0, 0, 0xff, 0xff)
 
 /** Notes the rarities of the messages that `decompressor` has to do with. */
 class Noting implements MessageDecompressor {
@@ -51,13 +49,11 @@ class Noting implements MessageDecompressor {
     if (!this.rarities.has(rarity)) this.rarities.set(rarity, this.#received())
   }
 
-  /** zlib stops behind a final block, and leaves the last byte here unread. */
+  /** zlib leaves the last byte here unread. */
   #hasFinalBlock(payload: Uint8Array): boolean {
     const bytes = concat(payload, tail, Uint8Array.of(0))
-    const options: ZlibOptions = { dictionary: this.#plain, finishFlush: constants.Z_SYNC_FLUSH, info: true }
     try {
-      const result: unknown = inflateRawSync(bytes, options)
-      return (result as { readonly engine: InflateRaw }).engine.bytesWritten < bytes.length
+      return takenByZlib(bytes, this.#plain) < bytes.length
     } catch {
       return false
     }

@@ -19,7 +19,8 @@ import {
   randomFrom,
   streamingDeflate,
   streamOf,
-  tail
+  tail,
+  takenByZlib
 } from "../support/deflate.ts"
 import { bytesOf, concat, cutAt, hex, joined, toHex, utf8 } from "../support/frames.ts"
 import { arrayBufferBytes } from "../support/memory.ts"
@@ -358,7 +359,11 @@ describe("DeflateCodec: what is not deflate", () => {
     { what: "a stored block cut off", payload: "000500faff4865" },
     { what: "a compressed block cut off", payload: "f248cdc9" },
     { what: "a dynamic block cut off", payload: toHex(finished(json(500, randomFrom(7))).subarray(0, 20)) },
-    { what: "the tail left in, and a part of one", payload: "f248cdc9c907000000ffff0000" }
+    { what: "the tail left in, and a part of one", payload: "f248cdc9c907000000ffff0000" },
+    // What goes behind them would end them, and be a part of their data.
+    { what: "a final compressed block cut off", payload: "7b75bd7e" },
+    { what: "a final stored block cut off", payload: "010600f9ff" },
+    { what: "a longer one", payload: "010900f6ff" }
   ])("is corrupt: $what", ({ payload }) =>
     Effect.gen(function* () {
       const bytes = hex(payload)
@@ -368,6 +373,24 @@ describe("DeflateCodec: what is not deflate", () => {
         const first = yield* push(pieces, bytes.subarray(0, at), false)
         if (first !== "Corrupt") assert.strictEqual(yield* push(pieces, bytes.subarray(at), true), "Corrupt")
       }
+    })
+  )
+
+  it.effect("or becomes what zlib makes of it and its tail, and of nothing else", () =>
+    Effect.gen(function* () {
+      const random = randomFrom(9)
+      const outcomes = { whole: 0, corrupt: 0 }
+      for (let i = 0; i < 20_000; i++) {
+        const payload = noise(1 + random(7), random)
+        // Half of them a block with fixed codes, which noise fits into.
+        if (i % 2 === 0) payload[0] = (payload[0]! & 0xf8) | (i % 4 === 0 ? 0x02 : 0x03)
+        const message = yield* decompress(decompressor(), payload)
+        outcomes[typeof message === "string" ? "corrupt" : "whole"]++
+        if (typeof message === "string" || takenByZlib(payload) < payload.length) continue
+        assertBytes(message, inflateStream(15, concat(payload, tail)), toHex(payload))
+      }
+      assert.isAbove(outcomes.whole, 50)
+      assert.isAbove(outcomes.corrupt, 5000)
     })
   )
 

@@ -38,6 +38,32 @@ describe("SharedInflate", () => {
     })
   )
 
+  it.effect.each(ways)(
+    "$way: an ending is asked for where the stream goes on, and may give nothing",
+    ({ run }) =>
+      Effect.sync(() => {
+        const ending = hex("01 00 00 ff ff")
+        const flushed = deflateRawSync(utf8("Hello"), { finishFlush: constants.Z_SYNC_FLUSH })
+        const finished = deflateRawSync(utf8("Hello"))
+        // What is left after a final block is not asked for; the ending is none of it.
+        for (const [bytes, taken] of [
+          [flushed, flushed.length],
+          [finished, finished.length],
+          [concat(finished, ending), finished.length]
+        ] as const) {
+          assert.deepStrictEqual(run(empty, bytes, ending), { output: utf8("Hello"), taken })
+          assert.deepStrictEqual(run(utf8("window"), bytes, ending), { output: utf8("Hello"), taken })
+        }
+        // A final stored block that lacks as many bytes as the ending has, more, and fewer.
+        for (const bytes of ["01 06 00 f9 ff 2a", "01 07 00 f8 ff 2a", "01 05 00 fa ff 2a"]) {
+          assert.strictEqual(
+            outcome(() => run(empty, hex(bytes), ending)),
+            "Z_BUF_ERROR"
+          )
+        }
+      })
+  )
+
   it.effect.each(ways)("$way: the output is the caller's", ({ run }) =>
     Effect.sync(() => {
       const first = run(empty, deflateRawSync(utf8("first"))).output

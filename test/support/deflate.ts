@@ -2,7 +2,7 @@
  * zlib's streams with a sliding window as the other end of permessage-deflate, and
  * what a deflate stream refers to.
  */
-import { constants, createDeflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib"
+import { constants, createDeflateRaw, type InflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib"
 import * as Effect from "effect/Effect"
 import type {
   DecompressFailure,
@@ -91,6 +91,14 @@ export const streamOf = (messages: ReadonlyArray<Uint8Array>): Uint8Array =>
 /** Inflates what a sender has flushed. */
 export const inflateStream = (windowBits: number, stream: Uint8Array): Uint8Array =>
   inflateRawSync(stream, { windowBits, finishFlush: constants.Z_SYNC_FLUSH })
+
+/** How many bytes zlib takes: it stops behind a final block. */
+export const takenByZlib = (bytes: Uint8Array, dictionary: Uint8Array = new Uint8Array(0)): number => {
+  const options: ZlibOptions = { dictionary, finishFlush: constants.Z_SYNC_FLUSH, info: true }
+  // As documented of the option `info`; its types leave that out.
+  const result: unknown = inflateRawSync(bytes, options)
+  return (result as { readonly engine: InflateRaw }).engine.bytesWritten
+}
 
 const lengths: ReadonlyArray<readonly [base: number, extra: number]> = Array.from({ length: 29 }, (_, i) => {
   if (i === 28) return [258, 0]
