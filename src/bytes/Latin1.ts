@@ -3,12 +3,15 @@
  */
 import { nativeText } from "./nativeText.ts"
 
+/** So many bytes V8 keeps in its heap, and moves them out of it when native code asks for them. */
+const mostInHeap = 64
+
 /**
  * `text` as latin1; the caller has made sure that no code unit is above 0xff.
  */
 export const encode = (text: string): Uint8Array => {
   const bytes = new Uint8Array(text.length)
-  if (nativeText.latin1Write !== undefined) {
+  if (nativeText.latin1Write !== undefined && text.length > mostInHeap) {
     nativeText.latin1Write.call(bytes, text, 0, text.length)
   } else {
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)

@@ -76,11 +76,11 @@ export const maxReasonLength = 123
  */
 export const encodePayload = (code: number | undefined, reason: string): Uint8Array => {
   if (code === undefined) return new Uint8Array(0)
-  const text = Utf8.truncate(Utf8.encode(reason), maxReasonLength)
-  const payload = new Uint8Array(2 + text.length)
+  const text = reason === "" ? undefined : Utf8.truncate(Utf8.encode(reason), maxReasonLength)
+  const payload = new Uint8Array(2 + (text?.length ?? 0))
   payload[0] = code >>> 8
   payload[1] = code
-  payload.set(text, 2)
+  if (text !== undefined) payload.set(text, 2)
   return payload
 }
 

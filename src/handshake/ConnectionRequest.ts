@@ -120,6 +120,12 @@ export const toLines = (input: HeadersInput | undefined): HeaderLines =>
 
 /** Header lines as Effect's `Headers`. */
 export const fromLines = (lines: HeaderLines): Headers.Headers => {
+  const headers = Headers.fromInput(lines)
+  // It keeps the last of several lines.
+  return Object.keys(headers).length === lines.length ? headers : Headers.fromInput(joined(lines))
+}
+
+const joined = (lines: HeaderLines): ReadonlyMap<string, string> => {
   const joined = new Map<string, string>()
   for (const [name, value] of lines) {
     const key = name.toLowerCase()
@@ -128,7 +134,7 @@ export const fromLines = (lines: HeaderLines): Headers.Headers => {
     const separator = key === "cookie" ? "; " : ", "
     joined.set(key, before === undefined ? value : `${before}${separator}${value}`)
   }
-  return Headers.fromInput(joined)
+  return joined
 }
 
 /** A valid opening request, with what the transport knows. */

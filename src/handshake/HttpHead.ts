@@ -72,12 +72,18 @@ const isWhitespace = (code: number): boolean => code === SP || code === HTAB
 
 /** All values of the header `name` (case-insensitive), in the order of the wire. */
 export const header = (headers: Headers, name: string): ReadonlyArray<string> => {
-  const wanted = name.toLowerCase()
-  const values: Array<string> = []
-  for (const [key, value] of headers) {
-    if (key.length === wanted.length && key.toLowerCase() === wanted) values.push(value)
+  let wanted: string | undefined
+  let values: Array<string> | undefined
+  // For each request a dozen names are looked for, and most are not there.
+  for (let i = 0; i < headers.length; i++) {
+    const line = headers[i]!
+    if (line[0].length !== name.length) continue
+    wanted ??= name.toLowerCase()
+    if (line[0].toLowerCase() !== wanted) continue
+    values ??= []
+    values.push(line[1])
   }
-  return values
+  return values ?? none
 }
 
 const none: ReadonlyArray<never> = []

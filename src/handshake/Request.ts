@@ -66,9 +66,10 @@ const methodNotAllowed = reject(405, "Method Not Allowed", [["Allow", "GET"]])
 export const parseRequestLine = (
   startLine: string
 ): Result.Result<{ readonly method: string; readonly target: string }, Rejection> => {
-  const [method = "", target = "", version = "", ...surplus] = startLine.split(" ")
+  const parts = startLine.split(" ")
+  const [method = "", target = "", version = ""] = parts
   if (
-    surplus.length > 0 ||
+    parts.length > 3 ||
     !isToken(method) ||
     !isTargetText(target) ||
     !/^HTTP\/[0-9]\.[0-9]$/.test(version)
@@ -94,8 +95,9 @@ export const parseRequest = (
   const location = parseTarget(target)
   if (location === undefined) return badRequest("invalid request target")
 
-  const [host, ...otherHosts] = header(headers, "Host")
-  if (host === undefined || otherHosts.length > 0) return badRequest("Host header must appear exactly once")
+  const hosts = header(headers, "Host")
+  const host = hosts[0]
+  if (host === undefined || hosts.length > 1) return badRequest("Host header must appear exactly once")
   if (parseAuthority(host) === undefined) return badRequest("invalid Host header")
 
   // A protocol in Upgrade may carry a version ("h2c/1"), so this is not a list of tokens (RFC 7230 section 6.7).
@@ -112,8 +114,9 @@ export const parseRequest = (
     return reject(400, "unsupported Sec-WebSocket-Version", [["Sec-WebSocket-Version", supported]])
   }
 
-  const [key, ...otherKeys] = header(headers, "Sec-WebSocket-Key")
-  if (key === undefined || otherKeys.length > 0) {
+  const keys = header(headers, "Sec-WebSocket-Key")
+  const key = keys[0]
+  if (key === undefined || keys.length > 1) {
     return badRequest("Sec-WebSocket-Key header must appear exactly once")
   }
   if (!isKey(key)) return badRequest("Sec-WebSocket-Key is not base64 of 16 bytes")
@@ -130,8 +133,8 @@ export const parseRequest = (
   const extensions = ExtensionHeader.parse(header(headers, "Sec-WebSocket-Extensions"))
   if (Result.isFailure(extensions)) return badRequest(extensions.failure)
 
-  const [origin, ...otherOrigins] = originsOf(headers, version)
-  if (otherOrigins.length > 0) return badRequest("Origin header must appear at most once")
+  const origins = originsOf(headers, version)
+  if (origins.length > 1) return badRequest("Origin header must appear at most once")
 
   return Result.succeed({
     method,
@@ -142,7 +145,7 @@ export const parseRequest = (
     headers,
     key,
     version,
-    origin,
+    origin: origins[0],
     protocols,
     extensions: extensions.success
   })
@@ -226,13 +229,13 @@ const includes = (list: ReadonlyArray<string>, lowerCase: string): boolean =>
 
 /** Whether `protocols` can be subprotocols to choose from (RFC 6455 section 4.1, item 10). */
 export const areProtocols = (protocols: ReadonlyArray<string>): boolean =>
-  protocols.every(isToken) && new Set(protocols).size === protocols.length
+  protocols.length === 0 || (protocols.every(isToken) && new Set(protocols).size === protocols.length)
 
 const isVersion = (text: string): boolean => /^(0|[1-9][0-9]{0,2})$/.test(text) && Number(text) <= 255
 
 const parseVersion = (values: ReadonlyArray<string>, versions: ReadonlyArray<number>): number | undefined => {
-  const [text, ...others] = values
-  if (text === undefined || others.length > 0 || !isVersion(text)) return undefined
+  const text = values[0]
+  if (text === undefined || values.length > 1 || !isVersion(text)) return undefined
   const version = Number(text)
   return versions.includes(version) ? version : undefined
 }

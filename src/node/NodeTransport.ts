@@ -6,10 +6,10 @@
  */
 
 import { Socket } from "node:net"
+import { networkInterfaces } from "node:os"
 import type { Duplex } from "node:stream"
 import type { TLSSocket } from "node:tls"
 import * as NetAddress from "effect/net/NetAddress"
-import * as Result from "effect/Result"
 import type {
   ChannelId,
   ChannelType,
@@ -25,14 +25,21 @@ import * as Turn from "./Turn.ts"
  */
 export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
 
-/** An address as Node tells it. */
+/** An address as Node tells it, of nothing else; `undefined` also where it is of an interface that is gone. */
 export const addressOf = (
   address: string | undefined,
   port: number | undefined
 ): NetAddress.InetAddress | undefined => {
   if (address === undefined || port === undefined) return undefined
-  const parsed = NetAddress.inetAddressFromIpString(address, port)
-  return Result.isSuccess(parsed) ? NetAddress.toCanonical(parsed.success) : undefined
+  // An address of one link names the interface.
+  const scopeIds = address.includes("%")
+    ? NetAddress.scopeIdsFromInterfaces(Object.entries(networkInterfaces()))
+    : undefined
+  try {
+    return NetAddress.toCanonical(NetAddress.inetAddressFromNativeUnsafe(address, port, scopeIds))
+  } catch {
+    return undefined
+  }
 }
 
 /** By this property the listeners of a socket find its transport: they are the same functions for all sockets. */

@@ -60,10 +60,16 @@ describe("NodeTransport", () => {
     )
   })
 
+  it("an address of one link is told with its scope", () => {
+    const address = NodeTransport.addressOf("fe80::1%7", 80)
+    assert.isTrue(address?._tag === "InetAddressV6" && address.scopeId === 7)
+    assert.strictEqual(String(address?.address), "fe80::1")
+  })
+
   it.each([
     [undefined, 80],
     ["192.0.2.1", undefined],
-    ["no address", 80]
+    ["fe80::1%nosuch", 80]
   ])("there is no address in %s and %s", (address, port) => {
     assert.isUndefined(NodeTransport.addressOf(address, port))
   })
