@@ -113,8 +113,8 @@ export const ConnectionAccept = Schema.Struct({
 }) satisfies Schema.Codec<ConnectionAccept>
 
 /** Header lines as the wire has them. */
-export const toLines = (input: HeadersInput | undefined): HeaderLines =>
-  Object.entries(input ?? {}).flatMap(([name, value]) =>
+export const toLines = (input: HeadersInput = {}): HeaderLines =>
+  Object.entries(input).flatMap(([name, value]) =>
     typeof value === "string" ? [[name, value] as const] : value.map((line) => [name, line] as const)
   )
 

@@ -78,10 +78,12 @@ export const header = (headers: Headers, name: string): ReadonlyArray<string> =>
   for (let i = 0; i < headers.length; i++) {
     const line = headers[i]!
     if (line[0].length !== name.length) continue
-    wanted ??= name.toLowerCase()
-    if (line[0].toLowerCase() !== wanted) continue
-    values ??= []
-    values.push(line[1])
+    if (line[0] !== name) {
+      wanted ??= name.toLowerCase()
+      if (line[0].toLowerCase() !== wanted) continue
+    }
+    if (values === undefined) values = [line[1]]
+    else values.push(line[1])
   }
   return values ?? none
 }

@@ -16,8 +16,10 @@ export const checkRequest = (
   options: ServerOptions
 ): Result.Result<void, ConnectionDeny> => {
   const { externalPort, url = "ws://localhost" } = options
-  const port = parseAuthority(host)?.port ?? schemePort(url)
-  if (externalPort !== undefined && port !== externalPort) return badRequest("wrong port in the Host header")
+  if (externalPort !== undefined) {
+    const port = parseAuthority(host)?.port ?? schemePort(url)
+    if (port !== externalPort) return badRequest("wrong port in the Host header")
+  }
   // Only browsers are bound to send one.
   if (origin === undefined) return Result.void
   const parsed = Origin.parse(origin)
