@@ -1,13 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Latin1 from "../../src/bytes/Latin1.ts"
-import { withBuffer } from "../support/withBuffer.ts"
+import { withGlobal } from "../support/withGlobal.ts"
 
 const everyByte = Uint8Array.from({ length: 256 }, (_, byte) => byte)
 const everyCharacter = Array.from(everyByte, (byte) => String.fromCharCode(byte)).join("")
 
 describe.each([
   ["Latin1", Latin1],
-  ["Latin1 where there is no Buffer", await withBuffer(undefined, () => import("../../src/bytes/Latin1.ts"))]
+  [
+    "Latin1 where there is no Buffer",
+    await withGlobal("Buffer", undefined, () => import("../../src/bytes/Latin1.ts"))
+  ]
 ])("%s", (_name, Latin1) => {
   it("has a byte for each of 256 characters, windows-1252's among them as controls", () => {
     assert.deepStrictEqual(Latin1.encode(everyCharacter), everyByte)

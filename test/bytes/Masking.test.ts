@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { applyMask, rotateKey, viewOf } from "../../src/bytes/Masking.ts"
 import { bytesOf, hex, type Key, keyNumber, keyOf, mask, rfcKey, toHex, utf8 } from "../support/frames.ts"
+import { withGlobal } from "../support/withGlobal.ts"
 
 const keys: ReadonlyArray<Key> = [
   rfcKey,
@@ -13,6 +14,15 @@ const keys: ReadonlyArray<Key> = [
 
 /** Every remainder of the blocks in which short and long payloads are masked. */
 const lengths = [...Array(41).keys(), ...Array.from({ length: 70 }, (_, i) => 370 + i)]
+
+/** As with a content security policy without `wasm-unsafe-eval`. */
+const forbidden = {
+  Module: class {
+    constructor() {
+      throw new WebAssembly.CompileError("refused to compile")
+    }
+  }
+}
 
 const masked = (bytes: Uint8Array, key: number): Uint8Array => {
   const copy = bytes.slice()
@@ -39,6 +49,27 @@ describe("Masking", () => {
       }
     }
   })
+
+  it.each([
+    { what: "by 128-bit words", wasm: WebAssembly, isFast: true },
+    { what: "where there is no WebAssembly", wasm: undefined, isFast: false },
+    { what: "where a policy forbids WebAssembly", wasm: forbidden, isFast: false }
+  ])("masks long payloads and no byte around them: $what", ({ isFast, wasm }) =>
+    withGlobal("WebAssembly", wasm, async () => {
+      const { applyMask, viewOf } = await import("../../src/bytes/Masking.ts")
+      const { maskBySimd } = await import("../../src/bytes/SimdMasking.ts")
+      assert.strictEqual(maskBySimd(new Uint8Array(1), 0, 1, 0), isFast)
+      for (const length of [4095, 4096, 4097, 4159, 16_383, 16_384, 16_385, 32_768, 50_001, 65_536]) {
+        for (const start of [0, 1, 6, 64]) {
+          const bytes = bytesOf(start + length + 70)
+          const expected = bytes.slice()
+          expected.set(mask(expected.slice(start, start + length), rfcKey), start)
+          applyMask(bytes, viewOf(bytes), start, start + length, keyNumber(rfcKey))
+          if (Buffer.compare(bytes, expected) !== 0) assert.fail(`start ${start}, length ${length}`)
+        }
+      }
+    })
+  )
 
   it("works on a view that starts at any offset of its buffer", () => {
     for (let offset = 0; offset < 9; offset++) {

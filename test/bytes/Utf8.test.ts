@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Utf8 from "../../src/bytes/Utf8.ts"
 import { cutAt, toHex, utf8 } from "../support/frames.ts"
 import { everyKind, firstWrongByte, isUtf8, mayBecomeUtf8, wellFormed } from "../support/utf8.ts"
-import { withBuffer } from "../support/withBuffer.ts"
+import { withGlobal } from "../support/withGlobal.ts"
 
 /** Index of the byte at which the validator gives up, fed byte by byte; the length where it does not. */
 const failsAt = (bytes: Uint8Array): number => {
@@ -169,8 +169,8 @@ const lossyBuffer = {
 
 describe.each([
   ["Utf8", Utf8],
-  ["Utf8 where there is no Buffer", await withBuffer(undefined, load)],
-  ["Utf8 where a Buffer takes off byte order marks", await withBuffer(lossyBuffer, load)]
+  ["Utf8 where there is no Buffer", await withGlobal("Buffer", undefined, load)],
+  ["Utf8 where a Buffer takes off byte order marks", await withGlobal("Buffer", lossyBuffer, load)]
 ])("%s", (_name, Utf8) => {
   it("decodes whole texts", () => {
     for (const text of [
