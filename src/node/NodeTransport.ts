@@ -72,7 +72,8 @@ class NodeTransport implements Transport, Turn.Participant {
   readonly #socket: Duplex
   readonly #localAddress: string | undefined
   readonly #localPort: number | undefined
-  readonly #onWritten: (error?: Error | null) => void
+  // Called for each write. Not by a TCP socket, which writes at once most of the time, when a call only costs.
+  readonly #onWritten: ((error?: Error | null) => void) | undefined
   #listener: TransportListener | undefined
   #error: Error | undefined
   // What was read and is not handed out yet.
@@ -97,13 +98,7 @@ class NodeTransport implements Transport, Turn.Participant {
     }
     this.tls = isTls(socket) ? tlsFacts(socket) : undefined
     this.channelType = channelTypeOf(socket)
-    // Node's "drain" comes only after more than its own high-water mark. A write that
-    // failed has made no room: the socket closes. Made here, the functions share what they close over.
-    this.#onWritten = (error) => {
-      if (error || !this.#isBehind || this.#socket.writableLength > 0) return
-      this.#isBehind = false
-      this.#listener?.onDrain()
-    }
+    if (!writesAtOnce(socket)) this.#onWritten = this.#written.bind(this)
     const owner: Duplex & HasTransport = socket
     if (owner[transportOf] !== undefined) throw new Error("the socket has a transport")
     owner[transportOf] = this
@@ -234,7 +229,25 @@ class NodeTransport implements Transport, Turn.Participant {
       for (const chunk of chunks) socket.write(chunk, this.#onWritten)
       socket.uncork()
     }
-    if (socket.writableLength > 0) this.#isBehind = true
+    if (socket.writableLength > 0) this.#fallBehind()
+  }
+
+  #fallBehind(): void {
+    if (this.#isBehind) return
+    this.#isBehind = true
+    // An empty chunk is through when all before it is. Node's "drain" comes only after more than its own high-water mark.
+    if (this.#onWritten === undefined) this.#socket.write(noBytes, (error) => this.#written(error))
+  }
+
+  #written(error: Error | null | undefined): void {
+    // A write that failed has made no room: the socket closes.
+    if (error || !this.#isBehind) return
+    const isThrough = this.#socket.writableLength === 0
+    if (!isThrough && this.#onWritten !== undefined) return
+    this.#isBehind = false
+    if (isThrough) this.#listener?.onDrain()
+    // What was written meanwhile.
+    else if (this.#socket.writable) this.#fallBehind()
   }
 
   end(): void {
@@ -252,6 +265,10 @@ class NodeTransport implements Transport, Turn.Participant {
     if (this.#socket instanceof Socket) this.#socket.setNoDelay(enabled)
   }
 }
+
+const noBytes = new Uint8Array(0)
+
+const writesAtOnce = (socket: Duplex): boolean => socket instanceof Socket && !isTls(socket)
 
 /** Chunks from this length on are freed, in bytes: for smaller ones it saves nothing. */
 const releaseFrom = 4096

@@ -170,6 +170,48 @@ describe("NodeTransport", () => {
     })
   )
 
+  it.effect("a TCP socket that is behind tells when all is through, once, also what came meanwhile", () =>
+    Effect.gen(function* () {
+      const written: Array<string> = []
+      const room: Array<() => void> = []
+      const socket = new Net.Socket()
+      Object.assign(socket, {
+        _writev: null,
+        _write: (chunk: Uint8Array, _encoding: string, done: () => void) => {
+          written.push(String(chunk))
+          room.push(done)
+        }
+      })
+      const makeRoom = Effect.suspend(() => {
+        room.shift()?.()
+        return settle
+      })
+      const transport = NodeTransport.fromSocket(socket)
+      const recorder = record(transport)
+      for (let round = 0; round < 2; round++) {
+        for (const text of ["one", "two", "three"]) transport.write([latin1(text)])
+        while (transport.bufferedAmount > 0) {
+          assert.strictEqual(recorder.told.length, round)
+          yield* makeRoom
+        }
+        while (room.length > 0) yield* makeRoom
+        assert.deepStrictEqual(recorder.told, Array(round + 1).fill("drain"))
+      }
+      assert.deepStrictEqual(
+        written.filter((text) => text !== ""),
+        ["one", "two", "three", "one", "two", "three"]
+      )
+      // One that has ended is not written to, and tells no more.
+      transport.write([latin1("four")])
+      transport.write([latin1("five")])
+      transport.end()
+      while (room.length > 0) yield* makeRoom
+      assert.deepStrictEqual(written.slice(-2), ["", "five"])
+      assert.deepStrictEqual(recorder.told, ["drain", "drain"])
+      socket.destroy()
+    })
+  )
+
   it.effect(
     "of the answers of one turn at most the last is not counted as buffered, and all leave in order",
     () =>
