@@ -22,8 +22,10 @@ import * as Turn from "./Turn.ts"
 
 /**
  * The transport on a connected socket, which must have been made with `allowHalfOpen`. Throws where the socket has one.
+ * `local`: this end's address, which the socket is asked for where it is not known.
  */
-export const fromSocket = (socket: Duplex): Transport => new NodeTransport(socket)
+export const fromSocket = (socket: Duplex, local?: NetAddress.SocketAddress): Transport =>
+  new NodeTransport(socket, local)
 
 /** An address as Node tells it, of nothing else; `undefined` also where it is of an interface that is gone. */
 export const addressOf = (
@@ -70,6 +72,7 @@ class NodeTransport implements Transport, Turn.Participant {
   readonly tls: TlsFacts | undefined
 
   readonly #socket: Duplex
+  readonly #local: NetAddress.SocketAddress | undefined
   readonly #localAddress: string | undefined
   readonly #localPort: number | undefined
   // Called for each write. Not by a TCP socket, which writes at once most of the time, when a call only costs.
@@ -86,12 +89,15 @@ class NodeTransport implements Transport, Turn.Participant {
   // The peer's end came while nobody was to be told.
   #isEndUntold = false
 
-  constructor(socket: Duplex) {
+  constructor(socket: Duplex, local: NetAddress.SocketAddress | undefined) {
     this.#socket = socket
+    this.#local = local
     if (socket instanceof Socket) {
       // Node forgets them when the socket closes, but keeps the peer's once it was asked for them.
-      this.#localAddress = socket.localAddress
-      this.#localPort = socket.localPort
+      if (local === undefined) {
+        this.#localAddress = socket.localAddress
+        this.#localPort = socket.localPort
+      }
       void socket.remoteAddress
       // An HTTP server may have set one.
       socket.setTimeout(0)
@@ -142,7 +148,7 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   get local(): NetAddress.SocketAddress | undefined {
-    return addressOf(this.#localAddress, this.#localPort)
+    return this.#local ?? addressOf(this.#localAddress, this.#localPort)
   }
 
   get bufferedAmount(): number {

@@ -33,7 +33,7 @@ export const make = (
   listen: ListenOptions
 ): Effect.Effect<TransportServer["Service"], TransportError, Scope.Scope> =>
   // A connection ends its own side when it is ready to, not when the peer does.
-  listening(listen, { allowHalfOpen: true }, (socket) => accepted(fromSocket(socket)))
+  listening(listen, { allowHalfOpen: true }, (socket, local) => accepted(fromSocket(socket, local)))
 
 /** Listens with TLS until the scope closes. The TLS handshake is part of what it hands over. */
 export const makeTls = Effect.fnUntraced(function* (
@@ -59,7 +59,7 @@ export const layerTls = (
 const listening = Effect.fnUntraced(function* (
   options: ListenOptions,
   socketOptions: Net.ServerOpts,
-  accept: (socket: Net.Socket) => AcceptedTransport
+  accept: (socket: Net.Socket, local: NetAddress.SocketAddress | undefined) => AcceptedTransport
 ): Effect.fn.Return<TransportServer["Service"], TransportError, Scope.Scope> {
   const accepting = acceptor()
   const server = yield* Effect.acquireRelease(
@@ -74,7 +74,9 @@ const listening = Effect.fnUntraced(function* (
         else resume(Effect.void)
       })
   )
-  server.on("connection", (socket) => accepting.onTransport(accept(socket)))
+  // That of all its sockets, unless it listens on all addresses.
+  let local: NetAddress.SocketAddress | undefined
+  server.on("connection", (socket) => accepting.onTransport(accept(socket, local)))
   yield* Effect.callback<void, TransportError>((resume) => {
     const fail = (cause: unknown) => resume(Effect.fail(cannotListen(options)(cause)))
     server.once("error", fail)
@@ -87,8 +89,10 @@ const listening = Effect.fnUntraced(function* (
   // Running out of file descriptors, for example: the connection is lost, the server goes on.
   const context = yield* Effect.context<never>()
   server.on("error", (error) => Effect.runForkWith(context)(Effect.logWarning("server error", error)))
+  const address = boundAddress(server)
+  if (NetAddress.isInetAddress(address) && !NetAddress.isUnspecified(address.address)) local = address
   return TransportServer.of({
-    address: boundAddress(server),
+    address,
     accept: accepting.accept,
     stop: Effect.sync(() => {
       if (server.listening) server.close()

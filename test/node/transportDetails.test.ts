@@ -67,17 +67,22 @@ describe("without TLS", () => {
     })
   )
 
-  it.effect("TCP's addresses are known after the end, also when nobody asked before", () =>
-    Effect.gen(function* () {
-      const { server, told } = yield* tellingAtEnd(NodeWebSocketServer.layer(anyPort))
-      const port = portOf(server.address)
-      const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/`)
-      yield* channel.close()
-      const there = yield* told
-      assert.deepStrictEqual(channel.peer, NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port))
-      assert.deepStrictEqual(there.local, channel.peer)
-      assert.deepStrictEqual(there.peer, channel.local)
-    })
+  it.effect.each([
+    { listens: "one address", listen: anyPort },
+    { listens: "all addresses", listen: { ...anyPort, host: "0.0.0.0" } }
+  ])(
+    "TCP's addresses are known after the end, also when nobody asked before: a server of $listens",
+    ({ listen }) =>
+      Effect.gen(function* () {
+        const { server, told } = yield* tellingAtEnd(NodeWebSocketServer.layer(listen))
+        const port = portOf(server.address)
+        const channel = yield* (yield* makeClient()).connect(`ws://${host}:${port}/`)
+        yield* channel.close()
+        const there = yield* told
+        assert.deepStrictEqual(channel.peer, NetAddress.inetAddressUnsafe(NetAddress.ipv4Loopback, port))
+        assert.deepStrictEqual(there.local, channel.peer)
+        assert.deepStrictEqual(there.peer, channel.local)
+      })
   )
 
   it.effect("a Unix-domain socket has none", () =>
