@@ -167,8 +167,8 @@ const withoutTail = (compressed: Uint8Array): Uint8Array =>
 
 /**
  * An empty stored block with BFINAL. zlib is given it behind a message's tail: if the message
- * is whole, inflating comes to an end there. If not, it is read as a part of the block that
- * goes on; what comes out of it then is none of the message's.
+ * is whole, inflating comes to an end there, with all of it. If not, it is read as a part of the
+ * block that goes on; what comes out of it then is none of the message's.
  */
 const finalBlock = Uint8Array.of(0x01, 0x00, 0x00, 0xff, 0xff)
 
@@ -269,16 +269,14 @@ class DeflateDecompressor implements MessageDecompressor {
     const head = bytes.subarray(0, quickInput)
     const isAll = isFinal && head.length === bytes.length
     try {
-      const { output, taken } = inflate(
-        this.#window.last(this.#windowSize),
-        head,
-        isAll ? finalBlock : nothing
-      )
-      return this.#take(output) ? taken : "TooBig"
+      const window = this.#window.last(this.#windowSize)
+      const { hasEnded, output, taken } = inflate(window, head, isAll ? finalBlock : nothing)
+      if (!hasEnded && !isAll) return "Unfinished"
+      if (!this.#take(output)) return "TooBig"
+      return hasEnded ? taken : "Corrupt"
     } catch (error) {
       const failure = failureOf(error)
-      const mayGoOn = failure === "TooBig" ? this.#left > quickBytes : !isAll
-      return mayGoOn ? "Unfinished" : failure
+      return failure === "TooBig" && this.#left > quickBytes ? "Unfinished" : failure
     }
   }
 
@@ -308,6 +306,8 @@ class DeflateDecompressor implements MessageDecompressor {
       this.#settle = undefined
       if (failure !== undefined) return this.#fail(failure, finish)
       const taken = stream.bytesWritten - before
+      const ofFinalBlock = taken - bytes.length
+      if (ofFinalBlock > 0 && ofFinalBlock < finalBlock.length) return this.#fail("Corrupt", finish)
       // What was not taken is behind the stream's end.
       if (!isFinal && taken === bytes.length) return finish()
       this.#dropStream()

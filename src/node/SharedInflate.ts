@@ -19,13 +19,14 @@ export interface Inflated {
   readonly output: Uint8Array
   /** How many bytes the deflate stream has. */
   readonly taken: number
+  /** It ends within the bytes, or with all of the ending. */
+  readonly hasEnded: boolean
 }
 
 /**
- * Inflates a deflate stream that ends within `bytes`, or else with `ending` behind them, of which
- * nothing may come out. What it refers to is looked for in `window`, at most 32 KiB. Throws
- * zlib's error where it does not end so or is none, and ERR_BUFFER_TOO_LARGE where window and
- * output have more than 96 KiB.
+ * Inflates what `bytes` has of a deflate stream. Where that takes all of them, `ending` is put behind: it is not
+ * the stream's own, so nothing may come out of it. What the stream refers to is looked for in `window`, at most
+ * 32 KiB. Throws zlib's error where it is none, and ERR_BUFFER_TOO_LARGE where window and output have more than 96 KiB.
  */
 export const inflate = (window: Uint8Array, bytes: Uint8Array, ending = nothing): Inflated =>
   withWindow(run, window, bytes, ending)
@@ -47,9 +48,9 @@ const withWindow = (runAll: Run, window: Uint8Array, bytes: Uint8Array, ending: 
     input.set(window, storedHeaderLength)
   }
   input.set(bytes, start)
-  const { output, taken } = runAll(input, ending)
+  const { hasEnded, output, taken } = runAll(input, ending)
   // A copy, and a plain one.
-  return { output: new Uint8Array(output.subarray(length)), taken: taken - start }
+  return { output: new Uint8Array(output.subarray(length)), taken: taken - start, hasEnded }
 }
 
 let scratch = new Uint8Array(0)
@@ -65,35 +66,42 @@ let shared: SynchronousZlib | undefined
 const run: Run = (input, ending) => {
   shared ??= SynchronousZlib.on(createInflateRaw({ chunkSize, maxOutputLength }))
   if (shared === undefined) return runAlone(input, ending)
+  let unended: Inflated | undefined
   try {
     const output = shared.run(input, constants.Z_SYNC_FLUSH)
     const { taken } = shared
-    if (taken === input.length && shared.run(ending, constants.Z_FINISH).length > 0) throw new NotEnded()
+    unended = { output, taken, hasEnded: false }
+    const hasEnded =
+      taken < input.length || isEnded(ending, shared.run(ending, constants.Z_FINISH), shared.taken)
     shared.reset()
-    return { output, taken }
+    return { output, taken, hasEnded }
   } catch (error) {
     shared.close()
     shared = undefined
-    throw error
+    if (unended === undefined) throw error
+    return unended
   }
 }
 
+/** A stream that has ended before takes nothing of the ending; one that goes on may end with a part of it. */
+const isEnded = (ending: Uint8Array, output: Uint8Array, taken: number): boolean =>
+  output.length === 0 && (taken === 0 || taken === ending.length)
+
 const runAlone: Run = (input, ending) => {
-  const { output, taken } = inflateOnce(input, constants.Z_SYNC_FLUSH)
-  if (taken < input.length) return { output, taken }
-  const ended = inflateOnce(Buffer.concat([input, ending]), constants.Z_FINISH)
-  if (ended.output.length > output.length) throw new NotEnded()
-  return { output, taken }
+  const { buffer: output, taken } = inflateOnce(input, constants.Z_SYNC_FLUSH)
+  if (taken < input.length) return { output, taken, hasEnded: true }
+  try {
+    const all = inflateOnce(Buffer.concat([input, ending]), constants.Z_FINISH)
+    const hasEnded = isEnded(ending, all.buffer.subarray(output.length), all.taken - taken)
+    return { output, taken, hasEnded }
+  } catch {
+    return { output, taken, hasEnded: false }
+  }
 }
 
-const inflateOnce = (input: Uint8Array, finishFlush: number): Inflated => {
+const inflateOnce = (input: Uint8Array, finishFlush: number) => {
   // As documented of the option `info`; its types leave that out.
   const result: unknown = inflateRawSync(input, { maxOutputLength, finishFlush, info: true })
   const { buffer, engine } = result as { buffer: Buffer; engine: InflateRaw }
-  return { output: buffer, taken: engine.bytesWritten }
-}
-
-/** Where a block goes on, the ending's bytes are its own; zlib's code for one that nothing follows. */
-class NotEnded extends Error {
-  readonly code = "Z_BUF_ERROR"
+  return { buffer, taken: engine.bytesWritten }
 }

@@ -11,6 +11,7 @@ import {
 import {
   compress,
   decompress,
+  endsInFirstBit,
   farthestDistance,
   inflateStream,
   json,
@@ -363,7 +364,8 @@ describe("DeflateCodec: what is not deflate", () => {
     // What goes behind them would end them, and be a part of their data.
     { what: "a final compressed block cut off", payload: "7b75bd7e" },
     { what: "a final stored block cut off", payload: "010600f9ff" },
-    { what: "a longer one", payload: "010900f6ff" }
+    { what: "a longer one", payload: "010900f6ff" },
+    { what: "one that lacks a bit", payload: endsInFirstBit }
   ])("is corrupt: $what", ({ payload }) =>
     Effect.gen(function* () {
       const bytes = hex(payload)

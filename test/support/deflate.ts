@@ -66,6 +66,9 @@ export const json = (length: number, random: (bound: number) => number): Uint8Ar
 /** The tail that RFC 7692 section 7.2.1 cuts off. */
 export const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
 
+/** A message that is cut off within a final block: behind its tail a bit that is set would be the end of that. */
+export const endsInFirstBit = "05c1d10980301044c156b60ebb59c80be7d7423c34587d661c256a3934be465296cd"
+
 /** Compresses messages with one stream, each ended by a flush. */
 export const streamingDeflate = (options: ZlibOptions, noContextTakeover: boolean) => {
   const stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH })
