@@ -21,7 +21,8 @@ const bomb = new Uint8Array(
 )
 
 interface Attack {
-  readonly sends: ReadonlyArray<Uint8Array>
+  /** What the peer sends. Put together once: those on their way would otherwise be told as the heap's growth. */
+  readonly bytes: Uint8Array
   /** What the peer then does: reads to the end, leaves at once, or reads nothing for a while and leaves. */
   readonly ending: "read" | "reset" | "stall"
   /** What the server answers before the end, if anything. */
@@ -34,38 +35,41 @@ const close = (code: number): RegExp =>
 const large = frame({ payload: new Uint8Array(100_000) })
 
 export const attacks: ReadonlyArray<Attack> = [
-  { sends: [], ending: "reset" },
-  { sends: [opening.subarray(0, 60)], ending: "reset" },
-  { sends: [opening.subarray(0, 60)], ending: "read" },
+  { bytes: new Uint8Array(0), ending: "reset" },
+  { bytes: concat(opening.subarray(0, 60)), ending: "reset" },
+  { bytes: concat(opening.subarray(0, 60)), ending: "read" },
   {
-    sends: [latin1("GET / HTTP/1.1\r\nHost: test\r\nNo colon\r\n\r\n")],
+    bytes: concat(latin1("GET / HTTP/1.1\r\nHost: test\r\nNo colon\r\n\r\n")),
     ending: "read",
     answer: /^HTTP\/1\.1 400 /
   },
-  { sends: [opening], ending: "reset" },
-  { sends: [opening, frame({ payload: "half" }).subarray(0, 7)], ending: "reset" },
+  { bytes: concat(opening), ending: "reset" },
+  { bytes: concat(opening, frame({ payload: "half" }).subarray(0, 7)), ending: "reset" },
   {
-    sends: [opening, frame({ payload: "a", fin: false }), frame({ payload: "b" })],
+    bytes: concat(opening, frame({ payload: "a", fin: false }), frame({ payload: "b" })),
     ending: "read",
     answer: close(1002)
   },
-  { sends: [opening, frame({ opcode: 11 })], ending: "read", answer: close(1002) },
-  { sends: [opening, frame({ masked: false })], ending: "read", answer: close(1002) },
+  { bytes: concat(opening, frame({ opcode: 11 })), ending: "read", answer: close(1002) },
+  { bytes: concat(opening, frame({ masked: false })), ending: "read", answer: close(1002) },
   {
-    sends: [opening, frame({ opcode: Opcode.text, payload: new Uint8Array([0xc0, 0xaf]) })],
+    bytes: concat(opening, frame({ opcode: Opcode.text, payload: new Uint8Array([0xc0, 0xaf]) })),
     ending: "read",
     answer: close(1007)
   },
-  { sends: [deflating, frame({ rsv: 4, payload: bomb })], ending: "read", answer: close(1009) },
+  { bytes: concat(deflating, frame({ rsv: 4, payload: bomb })), ending: "read", answer: close(1009) },
   {
-    sends: [opening, ...Array.from({ length: 2000 }, () => frame({ opcode: Opcode.ping, payload: "p" }))],
+    bytes: concat(
+      opening,
+      ...Array.from({ length: 2000 }, () => frame({ opcode: Opcode.ping, payload: "p" }))
+    ),
     ending: "reset"
   },
-  { sends: [opening, ...Array.from({ length: 30 }, () => large)], ending: "stall" }
+  { bytes: concat(opening, ...Array.from({ length: 30 }, () => large)), ending: "stall" }
 ]
 
 /** Succeeds with what was wrong with the server's answer, if anything. */
-export const perform = (port: number, { answer, ending, sends }: Attack): Effect.Effect<string | undefined> =>
+export const perform = (port: number, { answer, bytes, ending }: Attack): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
     const socket = yield* Effect.acquireRelease(
       Effect.sync(() => Net.connect({ host: "127.0.0.1", port })),
@@ -83,7 +87,7 @@ export const perform = (port: number, { answer, ending, sends }: Attack): Effect
     socket.on("error", () => {
       isReset = true
     })
-    socket.write(concat(...sends))
+    socket.write(bytes)
     if (ending === "read") {
       yield* ended
       // It was draining, or did not listen at that moment.
