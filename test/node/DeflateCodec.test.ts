@@ -12,6 +12,7 @@ import {
   compress,
   decompress,
   endsInFirstBit,
+  endsInHeader,
   farthestDistance,
   inflateStream,
   json,
@@ -365,7 +366,9 @@ describe("DeflateCodec: what is not deflate", () => {
     { what: "a final compressed block cut off", payload: "7b75bd7e" },
     { what: "a final stored block cut off", payload: "010600f9ff" },
     { what: "a longer one", payload: "010900f6ff" },
-    { what: "one that lacks a bit", payload: endsInFirstBit }
+    { what: "a final stored block that lacks a final block", payload: "011900e6ff" },
+    { what: "a final block that lacks a bit", payload: endsInFirstBit },
+    { what: "a final block's codes cut off", payload: endsInHeader }
   ])("is corrupt: $what", ({ payload }) =>
     Effect.gen(function* () {
       const bytes = hex(payload)

@@ -69,6 +69,10 @@ export const tail = Uint8Array.of(0x00, 0x00, 0xff, 0xff)
 /** A message that is cut off within a final block: behind its tail a bit that is set would be the end of that. */
 export const endsInFirstBit = "05c1d10980301044c156b60ebb59c80be7d7423c34587d661c256a3934be465296cd"
 
+/** One that is cut off within the codes of a final block: `00 00 ff ff 01 00 00 ff ff` would complete and end it. */
+export const endsInHeader =
+  "f248cdc9c907000000ffff0df500041200545555555555555555555555555555555555555555555555555555555555550500000000000000000000000000"
+
 /** Compresses messages with one stream, each ended by a flush. */
 export const streamingDeflate = (options: ZlibOptions, noContextTakeover: boolean) => {
   const stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH })
