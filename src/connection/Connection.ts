@@ -6,13 +6,12 @@
 import type { OutgoingBytes } from "../bytes/OutgoingBytes.ts"
 import * as Utf8 from "../bytes/Utf8.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
-import type { FrameDecoder } from "../frame/FrameDecoder.ts"
 import { rsv1 } from "../frame/FrameHeader.ts"
 import type { FrameWriter } from "../frame/FrameWriter.ts"
 import * as Opcode from "../frame/Opcode.ts"
 import * as Violation from "../frame/Violation.ts"
 import { EncodedText, MessagePiece, type ReceivedMessage } from "../message/Message.ts"
-import type { MessageAssembler } from "../message/MessageAssembler.ts"
+import type { MessageReader } from "../message/MessageReader.ts"
 import type { PreparedMessage } from "../message/PreparedMessage.ts"
 import type { Compression } from "./Compression.ts"
 import type { Decompression } from "./Decompression.ts"
@@ -72,8 +71,8 @@ export interface ConnectionEvents {
 
 /** The machinery of one connection, as the framing service makes it. */
 export interface Codec {
-  readonly decoder: FrameDecoder
-  readonly assembler: MessageAssembler
+  /** Makes what reads the peer's bytes. */
+  readonly makeReader: () => MessageReader
   readonly outgoing: OutgoingBytes
   readonly writer: FrameWriter
   /** Where a per-message compression is spoken. */
@@ -104,8 +103,9 @@ export class Connection {
   isBusy = false
   readonly outgoing: OutgoingBytes
 
-  readonly #decoder: FrameDecoder
-  readonly #assembler: MessageAssembler
+  readonly #makeReader: Codec["makeReader"]
+  // While something of a frame or message is there that is not through.
+  #reader: MessageReader | undefined
   readonly #writer: FrameWriter
   readonly #compression: Compression | undefined
   readonly #decompression: Decompression | undefined
@@ -130,8 +130,7 @@ export class Connection {
   constructor(codec: Codec, options: ConnectionOptions, events: ConnectionEvents) {
     this.outgoing = codec.outgoing
     this.keepBytes = !options.utf8validateIncoming
-    this.#decoder = codec.decoder
-    this.#assembler = codec.assembler
+    this.#makeReader = codec.makeReader
     this.#writer = codec.writer
     this.#compression = codec.compression
     this.#decompression = codec.decompression
@@ -177,19 +176,25 @@ export class Connection {
     if (!this.isReceiving) return true
     this.#receivedWireOctets += chunk.length
     this.#isChunkInUse = false
-    this.#decoder.push(chunk)
+    this.#reader ??= this.#makeReader()
+    this.#reader.decoder.push(chunk)
     this.goOn()
     return !this.#isChunkInUse && !this.isBusy
   }
 
   /** Goes on with the chunk at hand. */
   goOn(): void {
-    const decoder = this.#decoder
+    const reader = this.#reader
+    if (reader === undefined) return
+    const { decoder } = reader
     while (this.isReceiving && !this.isBusy) {
       const event = decoder.next()
-      if (event === "NeedMore") return
+      if (event === "NeedMore") {
+        if (reader.isBetweenMessages) this.#reader = undefined
+        return
+      }
       if (event === "Violation") return this.fail(decoder.violation!)
-      if (!Opcode.isControl(decoder.opcode)) this.#receiveData(decoder)
+      if (!Opcode.isControl(decoder.opcode)) this.#receiveData(reader)
       else this.#receiveControl(decoder.opcode, decoder.payload)
     }
   }
@@ -198,43 +203,42 @@ export class Connection {
   transportClosed(): void {
     if (this.state === "Closed") return
     this.state = "Closed"
-    this.#assembler.close()
+    this.#reader = undefined
     this.#compression?.close()
     this.#decompression?.close()
   }
 
-  #receiveData(decoder: FrameDecoder): void {
+  #receiveData(reader: MessageReader): void {
+    const { assembler, decoder } = reader
     if (decoder.isFirst) this.#receivedFrames++
     this.#receivedPayloadOctets += decoder.payloadLength
     if (this.state !== "Open") return
-    const assembler = this.#assembler
     const decompression = this.#decompression
     const event = this.inPieces ? assembler.acceptPiece(decoder) : assembler.accept(decoder)
     if (event === "Violation") return this.fail(assembler.violation!)
     const isLast = event === "Message"
     // Its bytes are let go.
-    if (isLast && this.#becomesString()) return this.#deliverText(decoder)
+    if (isLast && this.#becomesString(assembler)) return this.#deliverText(reader)
     if (assembler.keepsPiece) this.#isChunkInUse = true
     if (!isLast && !this.inPieces) return
+    const { isBinary, isCompressed, isValidated } = assembler
     const payload = assembler.take(decoder)
-    if (assembler.isCompressed && decompression !== undefined) {
-      if (this.inPieces) this.#decompressPiece(decompression, payload, isLast)
-      else this.#decompress(decompression, payload)
+    if (isCompressed && decompression !== undefined) {
+      if (this.inPieces) this.#decompressPiece(decompression, payload, isBinary, isLast)
+      else this.#decompress(decompression, payload, isBinary)
     } else if (this.inPieces) {
-      this.#deliverPieces([payload], isLast)
+      this.#deliverPieces([payload], isBinary, isLast)
     } else {
-      this.#deliver(payload, assembler.isValidated)
+      this.#deliver(payload, isBinary, isValidated)
     }
   }
 
   /** The message that the assembler holds is text that comes as it is, for an application that wants strings. */
-  #becomesString(): boolean {
-    const { isBinary, isCompressed } = this.#assembler
+  #becomesString({ isBinary, isCompressed }: MessageReader["assembler"]): boolean {
     return !isBinary && !isCompressed && !this.keepBytes && !this.inPieces
   }
 
-  #deliverText(decoder: FrameDecoder): void {
-    const assembler = this.#assembler
+  #deliverText({ assembler, decoder }: MessageReader): void {
     this.#receivedMessages++
     this.#receivedMessageOctets += assembler.length
     const text = assembler.takeText(decoder)
@@ -246,19 +250,28 @@ export class Connection {
     this.fail(Utf8.isValid(payload) ? "TextTooLong" : "TextNotUtf8")
   }
 
-  #decompress(decompression: Decompression, payload: Uint8Array): void {
+  #decompress(decompression: Decompression, payload: Uint8Array, isBinary: boolean): void {
     this.#await((ready) =>
       decompression.whole(payload, (message) =>
-        ready(() => (typeof message === "string" ? this.fail(message) : this.#deliver(message, false)))
+        ready(() =>
+          typeof message === "string" ? this.fail(message) : this.#deliver(message, isBinary, false)
+        )
       )
     )
   }
 
-  #decompressPiece(decompression: Decompression, payload: Uint8Array, isLast: boolean): void {
-    const isText = !this.#assembler.isBinary && this.#options.utf8validateIncoming
+  #decompressPiece(
+    decompression: Decompression,
+    payload: Uint8Array,
+    isBinary: boolean,
+    isLast: boolean
+  ): void {
+    const isText = !isBinary && this.#options.utf8validateIncoming
     this.#await((ready) =>
       decompression.piece(payload, isText, isLast, (pieces) =>
-        ready(() => (typeof pieces === "string" ? this.fail(pieces) : this.#deliverPieces(pieces, isLast)))
+        ready(() =>
+          typeof pieces === "string" ? this.fail(pieces) : this.#deliverPieces(pieces, isBinary, isLast)
+        )
       )
     )
   }
@@ -276,8 +289,7 @@ export class Connection {
     isWithin = false
   }
 
-  #deliverPieces(pieces: ReadonlyArray<Uint8Array>, isLast: boolean): void {
-    const { isBinary } = this.#assembler
+  #deliverPieces(pieces: ReadonlyArray<Uint8Array>, isBinary: boolean, isLast: boolean): void {
     const last = pieces.length - 1
     if (isLast) this.#receivedMessages++
     if (isLast && last < 0) return this.#events.onMessage(new MessagePiece(noBytes, isBinary, true))
@@ -289,10 +301,10 @@ export class Connection {
     }
   }
 
-  #deliver(payload: Uint8Array, isValidated: boolean): void {
+  #deliver(payload: Uint8Array, isBinary: boolean, isValidated: boolean): void {
     this.#receivedMessages++
     this.#receivedMessageOctets += payload.length
-    if (this.#assembler.isBinary) return this.#events.onMessage(payload)
+    if (isBinary) return this.#events.onMessage(payload)
     if (this.keepBytes) return this.#receiveBytesOfText(payload, isValidated)
     const text = Utf8.decode(payload)
     if (text !== undefined) this.#events.onMessage(text)
@@ -339,7 +351,7 @@ export class Connection {
       this.#writeClose(Violation.statusCode(violation), Violation.description(violation))
     }
     this.state = "Failed"
-    this.#assembler.close()
+    this.#reader = undefined
   }
 
   // ---- sending ------------------------------------------------------------

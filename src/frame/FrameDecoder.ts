@@ -49,11 +49,7 @@ export class FrameDecoder {
   /** Set by a "Violation". The decoder must not be used any more. */
   violation: Violation | undefined
 
-  // What the options say, as the object is made anew for each connection.
-  readonly #masking: FrameDecoderOptions["masking"]
-  readonly #appliesMask: boolean
-  readonly #maxPayloadSize: number
-  readonly #allowedReservedBits: number
+  readonly #options: FrameDecoderOptions
   #chunk: Uint8Array = noBytes
   #view: DataView = noView
   #position = 0
@@ -73,10 +69,7 @@ export class FrameDecoder {
   #controlLength = 0
 
   constructor(options: FrameDecoderOptions) {
-    this.#masking = options.masking
-    this.#appliesMask = options.applyMask
-    this.#maxPayloadSize = options.maxFramePayloadSize
-    this.#allowedReservedBits = options.allowedReservedBits
+    this.#options = options
   }
 
   /** Octets of the payload, or of the piece of it that is there. */
@@ -93,6 +86,11 @@ export class FrameDecoder {
   /** The payload, or the piece of it that is there, as text; `undefined`: as of {@link Utf8.decode}. */
   get text(): string | undefined {
     return Utf8.decode(this.#source, this.#start, this.#end)
+  }
+
+  /** Nothing is there of a frame that is not complete. Told of a chunk that is used up. */
+  get isBetweenFrames(): boolean {
+    return this.#remaining === 0 && this.#headerLength === 0
   }
 
   /** Hands over a chunk. The last one must have been stepped through. */
@@ -174,14 +172,15 @@ export class FrameDecoder {
       if (!this.fin) return "FragmentedControlFrame"
       if ((second & 0x7f) > Opcode.maxControlPayload) return "ControlFrameTooLong"
     }
-    if (this.#masked) return this.#masking === "forbidden" ? "MaskForbidden" : undefined
-    return this.#masking === "required" ? "MaskMissing" : undefined
+    const { masking } = this.#options
+    if (this.#masked) return masking === "forbidden" ? "MaskForbidden" : undefined
+    return masking === "required" ? "MaskMissing" : undefined
   }
 
   /** Extensions claim bits of a message's first frame (RFC 7692 section 6). */
   #mayReserve(): boolean {
     const isFirstFrame = this.opcode === Opcode.Text || this.opcode === Opcode.Binary
-    return isFirstFrame && (this.reservedBits & ~this.#allowedReservedBits) === 0
+    return isFirstFrame && (this.reservedBits & ~this.#options.allowedReservedBits) === 0
   }
 
   /** The rest of a complete header at `at`. */
@@ -201,7 +200,7 @@ export class FrameDecoder {
       if (length < 0x1_0000) return this.#fail("LengthNotMinimal")
       if (length > Number.MAX_SAFE_INTEGER) return this.#fail("FrameTooBig")
     }
-    const limit = this.#maxPayloadSize
+    const limit = this.#options.maxFramePayloadSize
     if (limit !== 0 && length > limit && !Opcode.isControl(this.opcode)) return this.#fail("FrameTooBig")
     if (this.#masked) this.#key = view.getUint32(end)
     this.length = length
@@ -261,7 +260,7 @@ export class FrameDecoder {
     const start = this.#position
     const end = start + count
     this.#position = end
-    if (this.#masked && this.#appliesMask && count > 0) {
+    if (this.#masked && count > 0 && this.#options.applyMask) {
       applyMask(this.#chunk, this.#view, start, end, this.#key)
       this.#key = rotateKey(this.#key, count)
     }

@@ -27,6 +27,10 @@ const noBytes: Uint8Array = new Uint8Array(0)
 /** More than one typed array should be asked to hold. */
 const platformLimit = 0x7fff_ffff
 
+/** Bytes that a message may have. */
+export const messageLimit = ({ maxMessagePayloadSize }: MessageAssemblerOptions): number =>
+  maxMessagePayloadSize === 0 ? platformLimit : maxMessagePayloadSize
+
 export class MessageAssembler {
   /** Of the message that goes on or is complete. */
   isBinary = false
@@ -38,22 +42,22 @@ export class MessageAssembler {
   keepsPiece = false
   violation: Violation | undefined
 
+  /** Between a message's first piece and its last. */
+  isOpen = false
+
   /** Bytes that a message may have. */
-  readonly limit: number
+  readonly #limit: number
   #payload: Uint8Array = noBytes
   // The complete message is what the decoder stands on.
   #isWhole = false
   readonly #validate: boolean
   #collected: ByteAccumulator | undefined
   #validator: Utf8.Utf8Validator | undefined
-  // Between a message's first piece and its last.
-  #open = false
   // Sum of the lengths that the message's frame headers announced.
   #size = 0
 
   constructor(options: MessageAssemblerOptions) {
-    const limit = options.maxMessagePayloadSize
-    this.limit = limit === 0 ? platformLimit : limit
+    this.#limit = messageLimit(options)
     this.#validate = options.utf8validateIncoming
   }
 
@@ -84,7 +88,7 @@ export class MessageAssembler {
       const violation = this.#startFrame(frame)
       if (violation !== undefined) return this.#fail(violation)
       if (frame.isLast && frame.fin && frame.opcode !== Opcode.Continuation) {
-        this.#open = false
+        this.isOpen = false
         this.isValidated = false
         this.keepsPiece = true
         this.#isWhole = true
@@ -140,17 +144,12 @@ export class MessageAssembler {
     return this.#validator.write(bytes)
   }
 
-  /** Nothing more is accepted: what was collected is let go. */
-  close(): void {
-    this.#collected = undefined
-  }
-
   #startFrame(frame: FrameDecoder): Violation | undefined {
     if (frame.opcode === Opcode.Continuation) {
-      if (!this.#open) return "ContinuationWithoutMessage"
+      if (!this.isOpen) return "ContinuationWithoutMessage"
     } else {
-      if (this.#open) return "MessageNotFinished"
-      this.#open = true
+      if (this.isOpen) return "MessageNotFinished"
+      this.isOpen = true
       this.#size = 0
       this.isBinary = frame.opcode === Opcode.Binary
       this.isCompressed = (frame.reservedBits & rsv1) !== 0
@@ -164,11 +163,11 @@ export class MessageAssembler {
    * who makes it much longer means no good.
    */
   #sizeLimit(): number {
-    return this.isCompressed ? Math.min(2 * this.limit + 1024, platformLimit) : this.limit
+    return this.isCompressed ? Math.min(2 * this.#limit + 1024, platformLimit) : this.#limit
   }
 
   #finish(): AssemblyEvent {
-    this.#open = false
+    this.isOpen = false
     this.isValidated = false
     if (!this.isBinary && this.#validator !== undefined) {
       if (!this.#validator.isComplete) return this.#fail("TextNotUtf8")

@@ -66,6 +66,27 @@ describe("Connection: receiving", () => {
     }
   })
 
+  it("keeps a reader while a frame or message is unfinished, and none between messages", () => {
+    const message = masked(
+      { opcode: Text, fin: false, payload: "Hel" },
+      { opcode: Ping, payload: "between" },
+      { opcode: Continuation, payload: "lo" }
+    )
+    // Cut anywhere, it is read by one; so are all messages of a chunk.
+    for (let at = 1; at < message.length; at++) {
+      const end = new TestConnection().receive(...cutAt(message, [at]))
+      assert.deepStrictEqual(end.received, [
+        ["ping", utf8("between")],
+        ["text", "Hello"]
+      ])
+      assert.strictEqual(end.readers, 1)
+      end.receive(concat(message, message))
+      assert.strictEqual(end.readers, 2)
+      end.receive(masked({ opcode: Ping }))
+      assert.strictEqual(end.readers, 3)
+    }
+  })
+
   it("answers no ping itself: that is its owner's", () => {
     const end = new TestConnection().receive(masked({ opcode: Ping, payload: "a" }))
     assert.deepStrictEqual(end.received, [["ping", utf8("a")]])

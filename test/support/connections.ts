@@ -6,11 +6,12 @@ import { OutgoingBytes, SlabPool } from "../../src/bytes/OutgoingBytes.ts"
 import { Connection, type ConnectionOptions } from "../../src/connection/Connection.ts"
 import { Decompression } from "../../src/connection/Decompression.ts"
 import type { MessageDecompressor } from "../../src/extension/MessageCodec.ts"
-import { FrameDecoder, type FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
+import type { FrameDecoderOptions } from "../../src/frame/FrameDecoder.ts"
 import { rsv1 } from "../../src/frame/FrameHeader.ts"
 import { FrameWriter } from "../../src/frame/FrameWriter.ts"
 import { EncodedText, MessagePiece, type ReceivedMessage } from "../../src/message/Message.ts"
-import { MessageAssembler, type MessageAssemblerOptions } from "../../src/message/MessageAssembler.ts"
+import { type MessageAssemblerOptions, messageLimit } from "../../src/message/MessageAssembler.ts"
+import { MessageReader } from "../../src/message/MessageReader.ts"
 import { joined, type Key, keyNumber, type ParsedFrame, parseFrames, rfcKey } from "./frames.ts"
 
 export interface Settings extends Partial<FrameDecoderOptions & MessageAssemblerOptions & ConnectionOptions> {
@@ -40,6 +41,8 @@ export class TestConnection {
   readonly connection: Connection
   /** All that came, in order. */
   readonly received: Array<Received> = []
+  /** How many readers were made. */
+  readers = 0
   /** Called with each, where a test acts from inside the callback. */
   onReceived: (event: Received) => void = () => {}
   /** Called when the connection is about to answer a Close, or to fail. */
@@ -63,7 +66,6 @@ export class TestConnection {
     }
     const outgoing = new OutgoingBytes(settings.pool ?? new SlabPool())
     const nextMaskingKey = server ? undefined : () => keyNumber(keys[turn++ % keys.length]!)
-    const assembler = new MessageAssembler(options)
     let pieces: Array<Uint8Array> = []
     const record = (event: Received) => {
       this.received.push(event)
@@ -71,12 +73,15 @@ export class TestConnection {
     }
     this.connection = new Connection(
       {
-        decoder: new FrameDecoder(options),
-        assembler,
+        makeReader: () => {
+          this.readers++
+          return new MessageReader(options)
+        },
         outgoing,
         writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask }),
         compression: undefined,
-        decompression: settings.decompressor && new Decompression(settings.decompressor, assembler.limit, 0)
+        decompression:
+          settings.decompressor && new Decompression(settings.decompressor, messageLimit(options), 0)
       },
       options,
       {
