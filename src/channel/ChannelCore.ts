@@ -64,13 +64,14 @@ export interface Holder {
 
 export class ChannelCore implements TransportListener, ConnectionEvents, InboxOwner {
   readonly transport: Transport
-  readonly closed = Deferred.makeUnsafe<CloseEvent>()
   /** What the application has not read yet. */
   readonly inbox: Inbox<ChannelCore> = new Inbox(this)
   /** What the application sends. */
   readonly sender: Sender
   /** Told once the transport is gone. */
   holder: Holder | undefined
+  /** Whether the transport is gone. */
+  isClosed = false
 
   readonly #connection: Connection
   readonly #role: "client" | "server"
@@ -84,6 +85,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   #controlRate: ControlRate | undefined
   #controls: ControlQueues | undefined
 
+  // Made when someone waits for the end.
+  #closed: Deferred.Deferred<CloseEvent> | undefined
   #isPaused = false
   // Chunks that came in spite of the pause.
   #held: Array<Uint8Array> | undefined
@@ -144,14 +147,18 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     return this.isClosed ? 0 : this.#outbox.bufferedAmount
   }
 
-  /** Whether the transport is gone. */
-  get isClosed(): boolean {
-    return Deferred.isDoneUnsafe(this.closed)
-  }
-
   /** Whether the connection is no longer open. */
   get isClosing(): boolean {
     return this.#connection.state !== "Open"
+  }
+
+  /** How the connection ended, once the transport is gone. */
+  get closed(): Effect.Effect<CloseEvent> {
+    return Effect.suspend(() => {
+      if (this.isClosed) return Effect.succeed(this.closeEvent)
+      this.#closed ??= Deferred.makeUnsafe()
+      return Deferred.await(this.#closed)
+    })
   }
 
   /** How the connection ended, or would end now. */
@@ -263,7 +270,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     this.#held = undefined
     this.#settle()
     this.#outbox.discard()
-    Deferred.doneUnsafe(this.closed, Exit.succeed(this.closeEvent))
+    this.isClosed = true
+    if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(this.closeEvent))
     this.holder?.onGone()
   }
 
@@ -348,7 +356,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
         )
       }
       this.closeUnsafe(code, reason)
-      return Deferred.await(this.closed)
+      return this.closed
     })
   }
 

@@ -3,7 +3,6 @@
  * {@link layer} a connection costs nothing for it.
  */
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -117,7 +116,7 @@ export const layer = (options: { readonly interval?: Duration.Input } = {}): Lay
         yield* Metric.update(Metric.withAttributes(handshake, { role }), core.statistics.handshake.duration)
         yield* Effect.forkDetach(
           Effect.gen(function* () {
-            const { code } = yield* Deferred.await(core.closed)
+            const { code } = yield* core.closed
             reporters.delete(report)
             yield* report
             yield* count(-1)

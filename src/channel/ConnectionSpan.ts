@@ -4,7 +4,6 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
@@ -37,7 +36,7 @@ export const start = Effect.fnUntraced(function* (
   })
   yield* Effect.forkDetach(
     Effect.gen(function* () {
-      const { code, reason, wasClean } = yield* Deferred.await(core.closed)
+      const { code, reason, wasClean } = yield* core.closed
       span.attribute("websocket.close.code", code)
       span.attribute("websocket.close.reason", reason)
       span.attribute("websocket.close.clean", wasClean)

@@ -4,7 +4,6 @@
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Pull from "effect/Pull"
@@ -331,7 +330,7 @@ class OpenChannel implements Channel, SendsNow {
   }
 
   get closed(): Channel["closed"] {
-    return Deferred.await(this.#core.closed)
+    return this.#core.closed
   }
 
   get bufferedAmount(): Channel["bufferedAmount"] {

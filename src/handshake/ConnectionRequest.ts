@@ -137,6 +137,8 @@ const joined = (lines: HeaderLines): ReadonlyMap<string, string> => {
   return joined
 }
 
+const none: ReadonlyArray<never> = []
+
 /** A valid opening request, with what the transport knows. */
 export const fromHandshake = (
   request: HandshakeRequest,
@@ -150,5 +152,5 @@ export const fromHandshake = (
   version: request.version,
   origin: request.origin,
   protocols: request.protocols,
-  extensions: request.extensions.map(ExtensionHeader.format)
+  extensions: request.extensions.length === 0 ? none : request.extensions.map(ExtensionHeader.format)
 })

@@ -8,6 +8,7 @@
 
 import * as Latin1 from "../bytes/Latin1.ts"
 import { isToken, isTokenCode } from "../bytes/Token.ts"
+import { shared } from "./SharedValues.ts"
 
 /** Header fields in the order of the wire; names as received, values without surrounding SP and HTAB. */
 export type Headers = ReadonlyArray<readonly [name: string, value: string]>
@@ -237,10 +238,10 @@ export class HeadReader {
     // Decoded one by one: a slice of a long string keeps all of it, for as long as a connection keeps its request.
     return {
       startLine: Latin1.decode(bytes, 0, this.#startLineEnd),
-      headers: this.#fields.map(({ end, nameEnd, nameStart, start }) => [
-        Latin1.decode(bytes, nameStart, nameEnd),
-        Latin1.decode(bytes, start, end)
-      ])
+      headers: this.#fields.map(({ end, nameEnd, nameStart, start }) => {
+        const name = Latin1.decode(bytes, nameStart, nameEnd)
+        return [name, shared(name, Latin1.decode(bytes, start, end))]
+      })
     }
   }
 

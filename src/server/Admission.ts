@@ -60,13 +60,17 @@ export class Waiting {
 /** The place of one connection. */
 export class Place {
   isTaken = true
-  /** The peer's, as the number of its connections is counted by. */
-  readonly address: string | undefined
+  /** Whose connections are counted. */
+  readonly peer: NetAddress.SocketAddress | undefined
 
-  constructor(address: string | undefined) {
-    this.address = address
+  constructor(peer: NetAddress.SocketAddress | undefined) {
+    this.peer = peer
   }
 }
+
+/** What the number of a peer's connections is counted by. */
+const addressOf = (peer: NetAddress.SocketAddress | undefined): string | undefined =>
+  peer !== undefined && NetAddress.isInetAddress(peer) ? NetAddress.formatIp(peer.address) : undefined
 
 /** The places of a server's connections. They are counted also while there is no limit, as options may change. */
 export class Places {
@@ -81,19 +85,18 @@ export class Places {
     if (maxConnections > 0 && this.#taken >= maxConnections) {
       return Result.fail(ConnectionDeny.serviceUnavailable({ body: "too many connections" }))
     }
-    const address =
-      peer !== undefined && NetAddress.isInetAddress(peer) ? NetAddress.formatIp(peer.address) : undefined
+    const address = addressOf(peer)
     const taken = address === undefined ? 0 : (this.#takenByPeer.get(address) ?? 0)
     if (maxConnectionsPerPeer > 0 && taken >= maxConnectionsPerPeer) {
       return Result.fail(ConnectionDeny.tooManyRequests({ body: "too many connections from this address" }))
     }
     this.#add(address, 1)
-    return Result.succeed(new Place(address))
+    return Result.succeed(new Place(peer))
   }
 
   /** Gives a place back, unless that was done. */
   giveBack(place: Place): void {
-    if (place.isTaken) this.#add(place.address, -1)
+    if (place.isTaken) this.#add(addressOf(place.peer), -1)
     place.isTaken = false
   }
 
