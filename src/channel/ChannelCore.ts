@@ -138,7 +138,10 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
 
   /** The pings and pongs it has received. */
   get controls(): ControlQueues {
-    this.#controls ??= new ControlQueues()
+    if (this.#controls !== undefined) return this.#controls
+    this.#controls = new ControlQueues()
+    // Whoever asks for pings after the end is told of it.
+    if (!this.#connection.isReceiving) this.#controls.end()
     return this.#controls
   }
 
@@ -486,8 +489,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   /** Nothing more will be received or sent: everyone who waits is told. */
   #settle(): void {
     this.#outbox.fail(() => this.error)
-    // Made for that, if need be: whoever asks for pings later is told of the end.
-    this.controls.end()
+    this.#controls?.end()
     this.inbox.end(() => (this.#connection.wasClean ? Cause.done() : Effect.fail(this.error)))
   }
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { HeadReader } from "../../src/handshake/HttpHead.ts"
+import { HeadReader, type Headers } from "../../src/handshake/HttpHead.ts"
 import { shared } from "../../src/handshake/SharedValues.ts"
 import { utf8 } from "../support/frames.ts"
 
@@ -20,7 +20,7 @@ describe("header values that come again", () => {
       )
       return result._tag === "Complete" ? result.head.headers : []
     }
-    const expected = (host: string, agent: string) => [
+    const expected = (host: string, agent: string): Headers => [
       ["Host", host],
       ["user-agent", agent],
       ["Origin", host]
