@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { HeadReader, type Headers } from "../../src/handshake/HttpHead.ts"
+import { type Headers, HeadReader } from "../../src/handshake/HttpHead.ts"
 import { shared } from "../../src/handshake/SharedValues.ts"
 import { utf8 } from "../support/frames.ts"
 
