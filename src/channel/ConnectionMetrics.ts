@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { Traffic } from "../connection/Traffic.ts"
 import type { ChannelCore } from "./ChannelCore.ts"
+import { type Linked, LinkedList } from "./LinkedList.ts"
 import type { Statistics } from "./Statistics.ts"
 
 /** A connection that has opened. */
@@ -63,8 +64,12 @@ const none: Traffic = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frame
 // Peers choose among a thousand codes: that must not make a thousand series.
 const codeLabel = (code: number): string => (code >= 4000 ? "4xxx" : code >= 3000 ? "3xxx" : String(code))
 
-/** Updates the metrics of one connection by what is new since the last time. */
-const makeReporter = ({ core, role }: Opened) => {
+interface Reporter extends Linked<Reporter> {
+  /** Updates the metrics of one connection by what is new since the last time. */
+  readonly report: Effect.Effect<unknown>
+}
+
+const makeReporter = ({ core, role }: Opened): Reporter => {
   let before: Pick<Statistics, "received" | "sent" | "roundTripTime"> = {
     received: none,
     sent: none,
@@ -78,7 +83,7 @@ const makeReporter = ({ core, role }: Opened) => {
       }
     }
   })
-  return Effect.suspend(() => {
+  const report = Effect.suspend(() => {
     const now = core.statistics
     const then = before
     before = now
@@ -90,6 +95,7 @@ const makeReporter = ({ core, role }: Opened) => {
         : Metric.update(Metric.withAttributes(roundTrip, { role }), now.roundTripTime)
     ])
   })
+  return { report, previous: undefined, next: undefined }
 }
 
 /**
@@ -101,24 +107,24 @@ export const layer = (options: { readonly interval?: Duration.Input } = {}): Lay
   Layer.effect(
     ConnectionObserver,
     Effect.gen(function* () {
-      const reporters = new Set<Effect.Effect<unknown>>()
-      yield* Effect.suspend(() => Effect.all([...reporters])).pipe(
+      const reporters = new LinkedList<Reporter>()
+      yield* Effect.suspend(() => Effect.all(reporters.all.map(({ report }) => report))).pipe(
         Effect.delay(options.interval ?? "10 seconds"),
         Effect.forever,
         Effect.forkScoped
       )
       return Effect.fnUntraced(function* (opened: Opened) {
         const { core, role } = opened
-        const report = makeReporter(opened)
+        const reporter = makeReporter(opened)
         const count = (change: number) => Metric.modify(Metric.withAttributes(open, { role }), change)
-        reporters.add(report)
+        reporters.add(reporter)
         yield* count(1)
         yield* Metric.update(Metric.withAttributes(handshake, { role }), core.statistics.handshake.duration)
         yield* Effect.forkDetach(
           Effect.gen(function* () {
             const { code } = yield* core.closed
-            reporters.delete(report)
-            yield* report
+            reporters.delete(reporter)
+            yield* reporter.report
             yield* count(-1)
             yield* Metric.update(Metric.withAttributes(closed, { role, code: codeLabel(code) }), 1)
           })

@@ -73,6 +73,12 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
    * view of what was read keeps all of that. Falls to 0 when none waits any more.
    */
   size = 0
+  /**
+   * Let go of when it has ended and is empty, as streams keep it for longer: V8 makes some functions of Effect's streams
+   * in its old space, where they keep until a full collection what they refer to. That was the whole connection, and
+   * each young collection had to copy all that had ended since the last.
+   */
+  owner: Owner | undefined
 
   // `undefined`: none.
   #messages: Array<Received> | undefined
@@ -83,10 +89,9 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
   #isInPieces = false
   // The buffer that `size` counted last: the views of one chunk follow one another.
   #counted: ArrayBufferLike | undefined
-  readonly #owner: Owner
 
   constructor(owner: Owner) {
-    this.#owner = owner
+    this.owner = owner
   }
 
   /**
@@ -116,7 +121,7 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
     resume: (effect: Take<A>) => void,
     pull: Take<A>
   ): void {
-    if (!this.isEmpty) resume(take(this.#owner))
+    if (!this.isEmpty && this.owner !== undefined) resume(take(this.owner))
     else if (this.#end !== undefined) resume(this.#end)
     else this.wait(new PullingFiber(resume, pull))
   }
@@ -140,7 +145,12 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
     this.#messages = undefined
     this.size = 0
     this.#counted = undefined
-    this.#owner.onInboxEmpty()
+    this.owner?.onInboxEmpty()
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    if (this.isEmpty && this.#end !== undefined) this.owner = undefined
   }
 
   /** What someone who reads whole messages gets in place of them, or of waiting for them. */
@@ -198,6 +208,7 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
   end(makeEnd: () => End): void {
     if (this.#end !== undefined) return
     this.#end = makeEnd()
+    this.#letGo()
     this.#wakeAll()
   }
 

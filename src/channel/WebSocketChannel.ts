@@ -186,6 +186,13 @@ const takeIncoming = (core: ChannelCore): Effect.Effect<NonEmptyReadonlyArray<In
     core.inbox.take().map(toIncomingMessage) as unknown as NonEmptyReadonlyArray<IncomingMessage> // as many
   )
 
+// A function that is written where a property is set is made in V8's old space, where it would keep the whole connection
+// until a full collection.
+const sendOf =
+  (sender: ChannelCore["sender"]): Channel["send"] =>
+  (message) =>
+    sender.send(message)
+
 /** A channel on its engine. */
 export const make = (core: ChannelCore, agreed: Agreed): Channel => new OpenChannel(core, agreed)
 
@@ -249,11 +256,11 @@ class OpenChannel implements Channel, SendsNow {
   }
 
   get incoming(): Channel["incoming"] {
-    const core = this.#core
+    const { inbox } = this.#core
     return Stream.fromPull(
       Effect.sync(() => {
-        core.keepBytes()
-        return core.inbox.read(takeIncoming)
+        inbox.owner?.keepBytes()
+        return inbox.read(takeIncoming)
       })
     )
   }
@@ -264,8 +271,7 @@ class OpenChannel implements Channel, SendsNow {
   }
 
   get send(): Channel["send"] {
-    const { sender } = this.#core
-    this.#send ??= (message) => sender.send(message)
+    this.#send ??= sendOf(this.#core.sender)
     return this.#send
   }
 

@@ -139,7 +139,10 @@ class NodeTransport implements Transport, Turn.Participant {
 
   closed(): void {
     this.deliver()
-    this.#listener?.onClose(this.#error)
+    const listener = this.#listener
+    // Sockets may stay in memory until a full collection: not with all of the connection.
+    this.#listener = undefined
+    listener?.onClose(this.#error)
   }
 
   get peer(): NetAddress.SocketAddress | undefined {

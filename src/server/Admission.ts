@@ -3,11 +3,11 @@
  */
 import * as NetAddress from "effect/net/NetAddress"
 import * as Result from "effect/Result"
+import { type Linked, LinkedList } from "../channel/LinkedList.ts"
 import { defaultPort, parseAuthority } from "../handshake/Authority.ts"
 import { ConnectionDeny } from "../handshake/ConnectionDeny.ts"
 import * as Origin from "../handshake/Origin.ts"
 import type { HandshakeRequest } from "../handshake/Request.ts"
-import type { AcceptedTransport } from "../transport/Transport.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
 
 /** Judges a valid request by `externalPort` (400), and its origin by `allowedOrigins` and `allowNullOrigin` (403). */
@@ -33,6 +33,12 @@ const badRequest = (body: string) => Result.fail(ConnectionDeny.badRequest({ bod
 
 const schemePort = (url: string): number => defaultPort(url.toLowerCase().startsWith("wss:"))
 
+/** A connection whose opening handshake goes on, or is refused. */
+export interface OpenHandshake extends Linked<OpenHandshake> {
+  /** Drops the transport. */
+  drop(): void
+}
+
 /**
  * Connections without a place, oldest first: their opening request has not come yet, or was refused.
  *
@@ -41,19 +47,20 @@ const schemePort = (url: string): number => defaultPort(url.toLowerCase().starts
  * connects that often in a whole `openHandshakeTimeout`, and is silent, would keep everybody out.
  */
 export class Waiting {
-  readonly #waiting = new Set<AcceptedTransport>()
+  readonly #waiting = new LinkedList<OpenHandshake>()
 
-  add(accepted: AcceptedTransport, { maxOpenHandshakes }: ServerOptions): void {
-    this.#waiting.add(accepted)
-    for (const oldest of this.#waiting) {
-      if (maxOpenHandshakes === 0 || this.#waiting.size <= maxOpenHandshakes) return
+  add(handshake: OpenHandshake, { maxOpenHandshakes }: ServerOptions): void {
+    this.#waiting.add(handshake)
+    while (maxOpenHandshakes !== 0 && this.#waiting.size > maxOpenHandshakes) {
+      const oldest = this.#waiting.first
+      if (oldest === undefined) return
       this.#waiting.delete(oldest)
-      oldest.abort()
+      oldest.drop()
     }
   }
 
-  delete(accepted: AcceptedTransport): void {
-    this.#waiting.delete(accepted)
+  delete(handshake: OpenHandshake): void {
+    this.#waiting.delete(handshake)
   }
 }
 

@@ -12,6 +12,7 @@ import * as Tracer from "effect/Tracer"
 import * as Callbacks from "../channel/Callbacks.ts"
 import type { ChannelCore, Holder } from "../channel/ChannelCore.ts"
 import type { Reader } from "../channel/Inbox.ts"
+import type { Linked } from "../channel/LinkedList.ts"
 import type { OpenedChannel } from "../channel/OpenedChannel.ts"
 import { type Channel, WebSocketChannel } from "../channel/WebSocketChannel.ts"
 import { WebSocketError } from "../channel/WebSocketError.ts"
@@ -30,12 +31,18 @@ export interface Service<E, R> extends HandshakeService<R> {
 }
 
 /** A connection, whatever its handler needs and fails with. */
-export type AnyServed = Pick<Served<never, never>, "isRequested" | "core" | "interrupt" | "ended">
+export interface AnyServed
+  extends Linked<AnyServed>,
+    Pick<Served<never, never>, "isRequested" | "core" | "interrupt" | "ended"> {}
 
 const logDeath = (cause: Cause.Cause<never>) =>
   Effect.as(Effect.logError("a connection died", cause), undefined)
 
-export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader {
+export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader, AnyServed {
+  // Among the server's connections.
+  previous: AnyServed | undefined
+  next: AnyServed | undefined
+
   readonly #service: Service<E, R>
   // Made when something is to run that may need it.
   #scope: Scope.Closeable | undefined

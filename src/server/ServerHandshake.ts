@@ -37,7 +37,7 @@ import type {
   TransportError,
   TransportListener
 } from "../transport/Transport.ts"
-import { checkRequest, type Place, type Places, type Waiting } from "./Admission.ts"
+import { checkRequest, type OpenHandshake, type Place, type Places, type Waiting } from "./Admission.ts"
 import { type Answer, answerTo, withServer } from "./Refusal.ts"
 import { judge, RequestReader } from "./RequestReading.ts"
 import type { ServerOptions } from "./ServerOptions.ts"
@@ -71,7 +71,10 @@ export interface Opening<R> {
   onRefused(answer: Uint8Array | undefined): void
 }
 
-export class ServerHandshake<R> implements TransportListener {
+export class ServerHandshake<R> implements TransportListener, OpenHandshake {
+  // Among those that wait.
+  previous: OpenHandshake | undefined
+  next: OpenHandshake | undefined
   /** The request has been read, and is one that the application decides on. */
   isRequested = false
 
@@ -108,7 +111,7 @@ export class ServerHandshake<R> implements TransportListener {
 
   start(): void {
     const { timers, waiting } = this.#service
-    waiting.add(this.#accepted, this.#options)
+    waiting.add(this, this.#options)
     this.#connection.run(this.#accepted.transport, (exit) => this.#guard(() => this.#begin(exit)))
     if (!this.#isUndecided()) return
     this.#openTimer = timers.start("openHandshake", this.#options.openHandshakeTimeout, () =>
@@ -126,9 +129,13 @@ export class ServerHandshake<R> implements TransportListener {
     this.#openTimer?.stop()
     this.#endTimer?.stop()
     this.#giveBack()
-    this.#service.waiting.delete(this.#accepted)
-    if (this.#transport === undefined) this.#accepted.abort()
+    this.#service.waiting.delete(this)
+    if (this.#transport === undefined) this.drop()
     else this.#transport.abort()
+  }
+
+  drop(): void {
+    this.#accepted.abort()
   }
 
   #giveBack(): void {
@@ -198,7 +205,7 @@ export class ServerHandshake<R> implements TransportListener {
     if (Result.isFailure(allowed)) return this.#refuse(allowed.failure)
     const forwarded = forwardedFor(header(request.headers, "X-Forwarded-For"), options.trustXForwardedFor)
     const connectionRequest = fromHandshake(request, forwarded ?? transport.peer)
-    waiting.delete(this.#accepted)
+    waiting.delete(this)
     // Taken before the application is asked, so that nobody takes it in between.
     const place = places.take(connectionRequest.peer, options)
     if (Result.isFailure(place)) return this.#refuse(place.failure)
@@ -334,7 +341,7 @@ export class ServerHandshake<R> implements TransportListener {
     this.#state = "Refusing"
     this.#openTimer?.stop()
     this.#giveBack()
-    waiting.add(this.#accepted, options)
+    waiting.add(this, options)
     const log = (problem: string) => this.#log(Effect.logError(problem))
     this.#answer = answerTo(answer, options, Context.get(context, Handshake), log)
     transport.listen(this)

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import type * as NetAddress from "effect/net/NetAddress"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { LinkedList } from "../channel/LinkedList.ts"
 import type { InvalidOptions } from "../channel/Options.ts"
 import * as OptionsRef from "../channel/OptionsRef.ts"
 import * as Protocol from "../channel/Protocol.ts"
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
   const options = yield* OptionsRef.make(ServerOptions.decode, input)
   const transports = yield* TransportServer
   const services = yield* Protocol.services
-  const connections = new Set<AnyServed>()
+  const connections = new LinkedList<AnyServed>()
   const waiting = new Waiting()
   const places = new Places()
   const timers = yield* Timers.make
@@ -138,7 +139,7 @@ export const make = Effect.fnUntraced(function* (
     const configured = Duration.isZero(drainTimeout) ? Duration.infinity : drainTimeout
     yield* transports.stop
     const all: Array<AnyServed> = []
-    for (const served of connections) {
+    for (const served of connections.all) {
       const { core, isRequested } = served
       // Who has not asked for anything yet is dropped, and is none of the connections that are counted.
       if (core === undefined && !isRequested) served.interrupt()
@@ -150,7 +151,7 @@ export const make = Effect.fnUntraced(function* (
     if (Option.isSome(inTime)) return { finished: all.length, dropped: 0 }
     // Their transports are dropped now; what a handler does not let be interrupted is not waited for.
     const late = all.filter((served) => connections.has(served))
-    for (const { core } of connections) core?.abort()
+    for (const { core } of connections.all) core?.abort()
     for (const served of late) served.interrupt()
     return { finished: all.length - late.length, dropped: late.length }
   })
@@ -160,7 +161,7 @@ export const make = Effect.fnUntraced(function* (
     options,
     connections: Effect.sync(() => {
       let open = 0
-      for (const { core } of connections) if (core?.isClosed === false) open++
+      for (const { core } of connections.all) if (core?.isClosed === false) open++
       return open
     }),
     drain,
