@@ -299,7 +299,8 @@ class DeflateDecompressor implements MessageDecompressor {
 
   #feed(stream: InflateRaw, bytes: Uint8Array, isFinal: boolean, finish: Finish): void {
     const before = stream.bytesWritten
-    this.#settle = (failure) => {
+    // Written apart from the property, or V8 would make it in its old space, and keep the message until a full collection.
+    const settle: Finish = (failure) => {
       this.#settle = undefined
       if (failure !== undefined) return this.#fail(failure, finish)
       const taken = stream.bytesWritten - before
@@ -310,6 +311,7 @@ class DeflateDecompressor implements MessageDecompressor {
       this.#dropStream()
       this.#goOn(bytes.subarray(taken), isFinal, 1, finish)
     }
+    this.#settle = settle
     stream.write(bytes, (error) => {
       if (error || this.#stream !== stream) return
       const hasEnded = stream.bytesWritten - before < bytes.length
