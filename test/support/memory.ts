@@ -22,6 +22,15 @@ export const heapBytes = (): number => {
   return heapUsed + external
 }
 
+/** Bytes of everything that young collections leave. */
+export const youngHeapBytes = (): number => {
+  if (typeof collect !== "function") throw new Error("this JavaScript engine has no gc()")
+  // What has survived two is old.
+  collect({ type: "minor" })
+  collect({ type: "minor" })
+  return process.memoryUsage().heapUsed
+}
+
 /** Bytes of all array buffers that are still reachable. */
 export const arrayBufferBytes = (): number => {
   collectGarbage()
