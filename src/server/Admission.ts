@@ -64,14 +64,14 @@ export class Waiting {
   }
 }
 
-/** The place of one connection. */
+/** The places that connections of one address have taken. One of them is given back once for each that was taken. */
 export class Place {
-  isTaken = true
-  /** Whose connections are counted. */
-  readonly peer: NetAddress.SocketAddress | undefined
+  /** The address; `undefined`: that of peers which have none. */
+  readonly address: string | undefined
+  taken = 0
 
-  constructor(peer: NetAddress.SocketAddress | undefined) {
-    this.peer = peer
+  constructor(address: string | undefined) {
+    this.address = address
   }
 }
 
@@ -82,7 +82,8 @@ const addressOf = (peer: NetAddress.SocketAddress | undefined): string | undefin
 /** The places of a server's connections. They are counted also while there is no limit, as options may change. */
 export class Places {
   #taken = 0
-  readonly #takenByPeer = new Map<string, number>()
+  // Those of which some are taken.
+  readonly #byAddress = new Map<string | undefined, Place>()
 
   /** Takes a place. */
   take(
@@ -93,25 +94,18 @@ export class Places {
       return Result.fail(ConnectionDeny.serviceUnavailable({ body: "too many connections" }))
     }
     const address = addressOf(peer)
-    const taken = address === undefined ? 0 : (this.#takenByPeer.get(address) ?? 0)
-    if (maxConnectionsPerPeer > 0 && taken >= maxConnectionsPerPeer) {
+    const place = this.#byAddress.get(address) ?? new Place(address)
+    if (address !== undefined && maxConnectionsPerPeer > 0 && place.taken >= maxConnectionsPerPeer) {
       return Result.fail(ConnectionDeny.tooManyRequests({ body: "too many connections from this address" }))
     }
-    this.#add(address, 1)
-    return Result.succeed(new Place(peer))
+    this.#taken++
+    if (place.taken++ === 0) this.#byAddress.set(address, place)
+    return Result.succeed(place)
   }
 
-  /** Gives a place back, unless that was done. */
+  /** Gives a place back that was taken. */
   giveBack(place: Place): void {
-    if (place.isTaken) this.#add(addressOf(place.peer), -1)
-    place.isTaken = false
-  }
-
-  #add(address: string | undefined, change: 1 | -1): void {
-    this.#taken += change
-    if (address === undefined) return
-    const taken = (this.#takenByPeer.get(address) ?? 0) + change
-    if (taken === 0) this.#takenByPeer.delete(address)
-    else this.#takenByPeer.set(address, taken)
+    this.#taken--
+    if (--place.taken === 0) this.#byAddress.delete(place.address)
   }
 }

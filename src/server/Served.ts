@@ -102,6 +102,7 @@ export class Served<E, R> implements Opening<R | Scope.Scope>, Holder, Reader, A
 
   #giveBack(): void {
     if (this.#place !== undefined) this.#service.places.giveBack(this.#place)
+    this.#place = undefined
   }
 
   onRefused(answer: Uint8Array | undefined): void {

@@ -90,7 +90,7 @@ export class ServerHandshake<R> implements TransportListener, OpenHandshake {
   #endTimer: Timer | undefined
   // What runs is interrupted for that.
   #isTimeUp = false
-  // Once it has one.
+  // While it has one.
   #place: Place | undefined
   #answer: Uint8Array | undefined
   // Once the 101 is sent.
@@ -140,6 +140,7 @@ export class ServerHandshake<R> implements TransportListener, OpenHandshake {
 
   #giveBack(): void {
     if (this.#place !== undefined) this.#service.places.giveBack(this.#place)
+    this.#place = undefined
   }
 
   #end(answer: Uint8Array | undefined): void {
