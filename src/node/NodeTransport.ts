@@ -44,6 +44,12 @@ export const addressOf = (
   }
 }
 
+/** An address as Node tells it. */
+interface NativeAddress {
+  readonly native: string | undefined
+  readonly port: number | undefined
+}
+
 /** By this property the listeners of a socket find its transport: they are the same functions for all sockets. */
 const transportOf = Symbol("effect-websocket/node/NodeTransport")
 
@@ -72,9 +78,7 @@ class NodeTransport implements Transport, Turn.Participant {
   readonly tls: TlsFacts | undefined
 
   readonly #socket: Duplex
-  readonly #local: NetAddress.SocketAddress | undefined
-  readonly #localAddress: string | undefined
-  readonly #localPort: number | undefined
+  readonly #local: NetAddress.SocketAddress | NativeAddress | undefined
   // Called for each write. Not by a TCP socket, which writes at once most of the time, when a call only costs.
   readonly #onWritten: ((error?: Error | null) => void) | undefined
   #listener: TransportListener | undefined
@@ -93,11 +97,8 @@ class NodeTransport implements Transport, Turn.Participant {
     this.#socket = socket
     this.#local = local
     if (socket instanceof Socket) {
-      // Node forgets them when the socket closes, but keeps the peer's once it was asked for them.
-      if (local === undefined) {
-        this.#localAddress = socket.localAddress
-        this.#localPort = socket.localPort
-      }
+      // Node forgets it when the socket closes, but keeps the peer's once it was asked for that.
+      this.#local ??= { native: socket.localAddress, port: socket.localPort }
       void socket.remoteAddress
       // An HTTP server may have set one.
       socket.setTimeout(0)
@@ -151,7 +152,8 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   get local(): NetAddress.SocketAddress | undefined {
-    return this.#local ?? addressOf(this.#localAddress, this.#localPort)
+    const local = this.#local
+    return local !== undefined && "native" in local ? addressOf(local.native, local.port) : local
   }
 
   get bufferedAmount(): number {
