@@ -15,10 +15,8 @@
  *   suspending senders, pongs by keeping only the latest (RFC 6455 5.5.3).
  */
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import {
   type Codec,
   Connection,
@@ -31,13 +29,13 @@ import type { Transport, TransportListener } from "../transport/Transport.ts"
 import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import { ControlQueues } from "./ControlQueues.ts"
 import { ControlRate } from "./ControlRate.ts"
+import { Ending, type EndingStep } from "./Ending.ts"
 import { Heartbeat, type HeartbeatOptions } from "./Heartbeat.ts"
 import { Inbox, type InboxOwner } from "./Inbox.ts"
 import { Outbox } from "./Outbox.ts"
 import { Sender } from "./Sender.ts"
 import type { HandshakeFacts, Statistics } from "./Statistics.ts"
-import type { TimeoutKind } from "./Timeouts.ts"
-import type { Timer, Timers } from "./Timers.ts"
+import type { Timers } from "./Timers.ts"
 import {
   CloseTimeout,
   ConnectionClosed,
@@ -84,26 +82,12 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   readonly #openedAt: bigint
   #controlRate: ControlRate | undefined
   #controls: ControlQueues | undefined
-
-  // Made when someone waits for the end.
-  #closed: Deferred.Deferred<CloseEvent> | undefined
+  #heartbeat: Heartbeat | undefined
   #isPaused = false
   // Chunks that came in spite of the pause.
   #held: Array<Uint8Array> | undefined
-  #timer: Timer | undefined
-  #timerKind: TimeoutKind | undefined
-  // This end of the transport is ending, or gone.
-  #isEnding = false
-  // Why the connection did not end cleanly, where that is known.
-  #failure: WebSocketError | undefined
-  #closedByMe = false
-  // To be sent at the end of a frame.
-  #pendingClose: { readonly code: number | undefined; readonly reason: string } | undefined
-  #droppedByMe = false
-  // The peer ended the transport before the closing handshake was through.
-  #endedByPeer = false
-  #timeout: CloseFacts["timeout"]
-  #heartbeat: Heartbeat | undefined
+  // Once there is something to be known of the end.
+  #endingIfAny: Ending | undefined
 
   constructor(options: {
     readonly role: "client" | "server"
@@ -155,13 +139,14 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     return this.#connection.state !== "Open"
   }
 
+  get #ending(): Ending {
+    this.#endingIfAny ??= new Ending()
+    return this.#endingIfAny
+  }
+
   /** How the connection ended, once the transport is gone. */
   get closed(): Effect.Effect<CloseEvent> {
-    return Effect.suspend(() => {
-      if (this.isClosed) return Effect.succeed(this.closeEvent)
-      this.#closed ??= Deferred.makeUnsafe()
-      return Deferred.await(this.#closed)
-    })
+    return Effect.suspend(() => (this.isClosed ? Effect.succeed(this.closeEvent) : this.#ending.closed))
   }
 
   /** How the connection ended, or would end now. */
@@ -187,22 +172,24 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
 
   get closeFacts(): CloseFacts {
     const { localClose, remoteClose, state, violation, wasClean } = this.#connection
+    const { closedByMe, droppedByMe, timeout } = this.#ending
     const isOver = state === "Closed" || state === "Failed"
     return {
       wasClean,
       wasNotCleanReason: wasClean || !isOver ? undefined : this.#uncleanReason(),
       localClose,
       remoteClose,
-      closedByMe: this.#closedByMe,
+      closedByMe,
       violation,
-      droppedByMe: this.#droppedByMe,
-      timeout: this.#timeout
+      droppedByMe,
+      timeout
     }
   }
 
   #uncleanReason(): string {
-    if (this.#connection.violation !== undefined || this.#failure !== undefined) return this.error.message
-    const isByMe = this.#droppedByMe && !this.#endedByPeer
+    const { droppedByMe, endedByPeer, failure } = this.#ending
+    if (this.#connection.violation !== undefined || failure !== undefined) return this.error.message
+    const isByMe = droppedByMe && !endedByPeer
     return `${isByMe ? "this end" : "the peer"} ended the transport without a closing handshake`
   }
 
@@ -250,7 +237,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     // Without both Close frames this is a lost connection (RFC 6455 section 7.1.5):
     // nothing more can come, so this side ends too.
     if (this.#connection.isReceiving) {
-      this.#endedByPeer = true
+      this.#ending.endedByPeer = true
       this.#connection.transportClosed()
       this.#settle()
     }
@@ -263,18 +250,18 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   onClose(cause: unknown): void {
-    this.#timer?.stop()
     if (this.#heartbeat !== undefined) this.#timers.heartbeats.stop(this.#heartbeat)
-    this.#isEnding = true
-    if (!this.#connection.wasClean && this.#failure === undefined && cause !== undefined) {
-      this.#failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
+    const ending = this.#ending
+    ending.isTransportEnding = true
+    if (!this.#connection.wasClean && ending.failure === undefined && cause !== undefined) {
+      ending.failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
     }
     this.#connection.transportClosed()
     this.#held = undefined
     this.#settle()
     this.#outbox.discard()
     this.isClosed = true
-    if (this.#closed !== undefined) Deferred.doneUnsafe(this.#closed, Exit.succeed(this.closeEvent))
+    ending.close(this.closeEvent)
     this.holder?.onGone()
   }
 
@@ -366,11 +353,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   /** Starts the closing handshake, unless it has begun. */
   closeUnsafe(code: number | undefined, reason: string): void {
     if (this.#connection.state !== "Open") return
-    this.#closedByMe = true
+    this.#ending.closedByMe = true
     if (this.#connection.isInFrame) {
       // A Close would be taken for payload: it waits for the end of the frame.
-      this.#pendingClose ??= { code, reason }
-      this.#startTimer("closeHandshake")
+      this.#ending.pendingClose ??= { code, reason }
+      this.#begin("closeHandshake")
       return
     }
     this.#connection.sendClose(code, reason)
@@ -378,13 +365,14 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   frameEnded(): void {
-    if (this.#pendingClose !== undefined) this.closeUnsafe(this.#pendingClose.code, this.#pendingClose.reason)
+    const close = this.#endingIfAny?.pendingClose
+    if (close !== undefined) this.closeUnsafe(close.code, close.reason)
   }
 
   /** Drops the transport without a closing handshake. */
   abort(): void {
-    if (!this.isClosed) this.#droppedByMe = true
-    this.#isEnding = true
+    if (!this.isClosed) this.#ending.droppedByMe = true
+    this.#ending.isTransportEnding = true
     this.transport.abort()
   }
 
@@ -412,8 +400,8 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   #fail(timeout: CloseFacts["timeout"], reason: WebSocketErrorReason): void {
-    this.#timeout = timeout
-    this.#failure = new WebSocketError({ reason })
+    this.#ending.timeout = timeout
+    this.#ending.failure = new WebSocketError({ reason })
     this.abort()
   }
 
@@ -431,7 +419,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     if (state === "CloseSent") {
       this.#outbox.fail(() => this.error)
       this.#flushTurn()
-      this.#startTimer("closeHandshake")
+      this.#begin("closeHandshake")
       return
     }
     this.#settle()
@@ -442,7 +430,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     else {
       // RFC 6455 section 7.1.1: the server ends the transport first, the client waits for that.
       this.#outbox.flush()
-      if (!this.#isEnding) this.#startTimer("transportEnd")
+      if (!this.#ending.isTransportEnding) this.#begin("transportEnd")
     }
   }
 
@@ -457,31 +445,28 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
    * would reset the connection and lose the Close frame on its way.
    */
   #endTransport(): void {
-    if (this.#isEnding) return
-    this.#isEnding = true
+    if (this.#ending.isTransportEnding) return
+    this.#ending.isTransportEnding = true
     this.#resumeReading()
     this.#outbox.flushAll()
     this.transport.end()
-    this.#startTimer("transportEnd")
+    this.#begin("transportEnd")
   }
 
-  #startTimer(kind: "closeHandshake" | "transportEnd"): void {
-    if (this.#timerKind === kind) return
-    this.#timerKind = kind
-    this.#timer?.stop()
-    const limit = kind === "closeHandshake" ? this.#options.closeHandshakeTimeout : this.#transportEndTimeout
-    this.#timer = this.#timers.start(kind, limit, () => this.#timeUp(kind))
+  #begin(step: EndingStep): void {
+    const limit = step === "closeHandshake" ? this.#options.closeHandshakeTimeout : this.#transportEndTimeout
+    this.#ending.begin(step, limit, this.#timers, () => this.#timeUp(step))
   }
 
-  #timeUp(kind: "closeHandshake" | "transportEnd"): void {
-    if (kind === "closeHandshake") {
+  #timeUp(step: EndingStep): void {
+    if (step === "closeHandshake") {
       const message =
         this.#connection.localClose === undefined
           ? "a frame was not complete in time for the Close frame"
           : "the peer did not answer the Close frame in time"
-      this.#fail(kind, new CloseTimeout({ message }))
+      this.#fail(step, new CloseTimeout({ message }))
     } else {
-      this.#timeout = kind
+      this.#ending.timeout = step
       this.abort()
     }
   }
@@ -496,10 +481,11 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   /** Why nothing more can be sent or received. */
   get error(): WebSocketError {
     const { localClose, state, violation } = this.#connection
-    if (this.#failure !== undefined) return this.#failure
+    const failure = this.#endingIfAny?.failure
+    if (failure !== undefined) return failure
     if (violation !== undefined) {
-      this.#failure = fromViolation(violation)
-      return this.#failure
+      this.#ending.failure = fromViolation(violation)
+      return this.#ending.failure
     }
     const { code, reason, wasClean } =
       state === "CloseSent" && localClose !== undefined ? { ...localClose, wasClean: false } : this.closeEvent
