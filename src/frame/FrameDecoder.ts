@@ -100,7 +100,7 @@ export class FrameDecoder {
     this.#position = 0
   }
 
-  /** Steps on. After "NeedMore" the chunk is used up and let go. */
+  /** Steps on. After "NeedMore" the chunk is used up and let go, and nothing else comes until the next. */
   next(): FrameEvent {
     if (this.#remaining > 0) return this.#continueFrame()
     return this.#headerLength > 0 ? this.#resumeHeader() : this.#startFrame()
@@ -109,6 +109,7 @@ export class FrameDecoder {
   #needMore(): FrameEvent {
     this.#chunk = noBytes
     this.#view = noView
+    this.#position = 0
     this.#setPayload(noBytes, 0, 0)
     return "NeedMore"
   }

@@ -32,14 +32,15 @@ export interface Steps {
   readonly violation: Violation | undefined
 }
 
-/** Pushes the chunks as they are and steps through them, until a violation or their end. */
+/** Pushes the chunks as they are and steps through them, until a violation or their end, which comes again and again. */
 export const stepThrough = (decoder: FrameDecoder, ...chunks: ReadonlyArray<Uint8Array>): Steps => {
   const steps: Array<Step> = []
   for (const chunk of chunks) {
     decoder.push(chunk)
     while (true) {
       const event = decoder.next()
-      if (event === "NeedMore") break
+      if (event === "NeedMore" && decoder.next() === "NeedMore") break
+      if (event === "NeedMore") throw new Error("a step after the end of the chunk")
       if (event === "Violation") return { steps, violation: decoder.violation }
       const { fin, isFirst, isLast, length, opcode, payload, reservedBits } = decoder
       steps.push({ event, opcode, fin, reservedBits, length, isFirst, isLast, payload })
