@@ -104,7 +104,7 @@ export class Connection {
   readonly outgoing: OutgoingBytes
 
   readonly #makeReader: Codec["makeReader"]
-  // While something of a frame or message is there that is not through.
+  // While something of a frame or message is there that is not through, and matters.
   #reader: MessageReader | undefined
   readonly #writer: FrameWriter
   readonly #compression: Compression | undefined
@@ -333,6 +333,7 @@ export class Connection {
       else this.#writeClose(content.code, content.reason)
     }
     this.state = "Finished"
+    this.#reader = undefined
     this.wasClean = !this.mustDrop
   }
 

@@ -19,7 +19,7 @@ export class MessageReader {
     this.assembler = new MessageAssembler(options)
   }
 
-  /** The chunk is used up, and nothing has come of a further frame or message. */
+  /** Nothing is there of a message that is not complete. Told of a chunk that is used up. */
   get isBetweenMessages(): boolean {
     return this.decoder.isBetweenFrames && !this.assembler.isOpen
   }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import type { ConnectionState } from "../../src/connection/Connection.ts"
 import { type Settings, TestConnection } from "../support/connections.ts"
@@ -18,6 +19,7 @@ import {
   toHex,
   utf8
 } from "../support/frames.ts"
+import { collectGarbage } from "../support/memory.ts"
 
 /** Frames of a client, masked. */
 const masked = (...frames: ReadonlyArray<FrameFields>): Uint8Array =>
@@ -259,6 +261,22 @@ describe("Connection: we close", () => {
       }
     }
   )
+
+  it.each([
+    ["the peer's Close", [{ opcode: Close }]],
+    ["a violation", [{ opcode: 3 }]],
+    ["the transport's end", []]
+  ] as const)("lets go of an unfinished message with %s", async (_name, frames) => {
+    const end = new TestConnection()
+    end.receive(masked({ opcode: Binary, fin: false, payload: "a" }, ...frames))
+    if (frames.length === 0) end.connection.transportClosed()
+    assert.isDefined(end.reader)
+    // What a WeakRef was made of is kept until the end of the turn.
+    await setImmediate()
+    collectGarbage()
+    assert.isUndefined(end.reader?.deref())
+    assert.notStrictEqual(end.connection.state, "Open")
+  })
 
   it("stops in a chunk where its owner finds the transport ended", () => {
     const end = new TestConnection()

@@ -41,8 +41,9 @@ export class TestConnection {
   readonly connection: Connection
   /** All that came, in order. */
   readonly received: Array<Received> = []
-  /** How many readers were made. */
+  /** How many readers were made, and the last of them. */
   readers = 0
+  reader: WeakRef<MessageReader> | undefined
   /** Called with each, where a test acts from inside the callback. */
   onReceived: (event: Received) => void = () => {}
   /** Called when the connection is about to answer a Close, or to fail. */
@@ -74,8 +75,10 @@ export class TestConnection {
     this.connection = new Connection(
       {
         makeReader: () => {
+          const reader = new MessageReader(options)
           this.readers++
-          return new MessageReader(options)
+          this.reader = new WeakRef(reader)
+          return reader
         },
         outgoing,
         writer: new FrameWriter(outgoing, { nextMaskingKey, applyMask: options.applyMask }),
