@@ -64,10 +64,25 @@ const none: Traffic = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frame
 // Peers choose among a thousand codes: that must not make a thousand series.
 const codeLabel = (code: number): string => (code >= 4000 ? "4xxx" : code >= 3000 ? "3xxx" : String(code))
 
+const count = (role: Opened["role"], change: number) =>
+  Metric.modify(Metric.withAttributes(open, { role }), change)
+
 interface Reporter extends Linked<Reporter> {
   /** Updates the metrics of one connection by what is new since the last time. */
   readonly report: Effect.Effect<unknown>
 }
+
+/** Adds to the counters what is new since `then`. */
+const add = Effect.fnUntraced(function* (
+  attributes: { readonly role: Opened["role"]; readonly direction: "received" | "sent" },
+  now: Traffic,
+  then: Traffic
+) {
+  for (const kind of kinds) {
+    const increment = now[kind] - then[kind]
+    if (increment > 0) yield* Metric.update(Metric.withAttributes(traffic[kind], attributes), increment)
+  }
+})
 
 const makeReporter = ({ core, role }: Opened): Reporter => {
   let before: Pick<Statistics, "received" | "sent" | "roundTripTime"> = {
@@ -75,21 +90,13 @@ const makeReporter = ({ core, role }: Opened): Reporter => {
     sent: none,
     roundTripTime: undefined
   }
-  const add = Effect.fnUntraced(function* (direction: "received" | "sent", now: Traffic, then: Traffic) {
-    for (const kind of kinds) {
-      const increment = now[kind] - then[kind]
-      if (increment > 0) {
-        yield* Metric.update(Metric.withAttributes(traffic[kind], { role, direction }), increment)
-      }
-    }
-  })
   const report = Effect.suspend(() => {
     const now = core.statistics
     const then = before
     before = now
     return Effect.all([
-      add("received", now.received, then.received),
-      add("sent", now.sent, then.sent),
+      add({ role, direction: "received" }, now.received, then.received),
+      add({ role, direction: "sent" }, now.sent, then.sent),
       now.roundTripTime === undefined || now.roundTripTime === then.roundTripTime
         ? Effect.void
         : Metric.update(Metric.withAttributes(roundTrip, { role }), now.roundTripTime)
@@ -113,22 +120,20 @@ export const layer = (options: { readonly interval?: Duration.Input } = {}): Lay
         Effect.forever,
         Effect.forkScoped
       )
+      const reportEnd = Effect.fnUntraced(function* ({ core, role }: Opened, reporter: Reporter) {
+        const { code } = yield* core.closed
+        reporters.delete(reporter)
+        yield* reporter.report
+        yield* count(role, -1)
+        yield* Metric.update(Metric.withAttributes(closed, { role, code: codeLabel(code) }), 1)
+      })
       return Effect.fnUntraced(function* (opened: Opened) {
         const { core, role } = opened
         const reporter = makeReporter(opened)
-        const count = (change: number) => Metric.modify(Metric.withAttributes(open, { role }), change)
         reporters.add(reporter)
-        yield* count(1)
+        yield* count(role, 1)
         yield* Metric.update(Metric.withAttributes(handshake, { role }), core.statistics.handshake.duration)
-        yield* Effect.forkDetach(
-          Effect.gen(function* () {
-            const { code } = yield* core.closed
-            reporters.delete(reporter)
-            yield* reporter.report
-            yield* count(-1)
-            yield* Metric.update(Metric.withAttributes(closed, { role, code: codeLabel(code) }), 1)
-          })
-        )
+        yield* Effect.forkDetach(reportEnd(opened, reporter))
       })
     })
   )

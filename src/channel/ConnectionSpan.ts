@@ -34,14 +34,14 @@ export const start = Effect.fnUntraced(function* (
       "url.path": request?.path
     }
   })
-  yield* Effect.forkDetach(
-    Effect.gen(function* () {
-      const { code, reason, wasClean } = yield* core.closed
-      span.attribute("websocket.close.code", code)
-      span.attribute("websocket.close.reason", reason)
-      span.attribute("websocket.close.clean", wasClean)
-      span.end(yield* Clock.currentTimeNanos, Exit.void)
-    })
-  )
+  yield* Effect.forkDetach(endWith(core, span))
   return span
+})
+
+const endWith = Effect.fnUntraced(function* (core: Pick<ChannelCore, "closed">, span: Tracer.Span) {
+  const { code, reason, wasClean } = yield* core.closed
+  span.attribute("websocket.close.code", code)
+  span.attribute("websocket.close.reason", reason)
+  span.attribute("websocket.close.clean", wasClean)
+  span.end(yield* Clock.currentTimeNanos, Exit.void)
 })

@@ -18,7 +18,7 @@ import * as Timers from "../channel/Timers.ts"
 import type { Channel } from "../channel/WebSocketChannel.ts"
 import * as CloseCode from "../frame/CloseCode.ts"
 import { parseUrl, withoutUserInformation } from "../handshake/WebSocketUrl.ts"
-import { detailsOf, TransportClient } from "../transport/Transport.ts"
+import { detailsOf, type Transport, TransportClient } from "../transport/Transport.ts"
 import * as ClientHandshake from "./ClientHandshake.ts"
 import * as ClientOptions from "./ClientOptions.ts"
 import {
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (
     const parsed = parseUrl(url)
     if (Result.isFailure(parsed)) return yield* new InvalidRequest({ message: parsed.failure.message })
     const target = parsed.success
-    const { onConnect, onConnecting, proxy } = session
+    const { onConnect, proxy } = session
     const parameters = yield* Session.parametersOf(target, session)
     // Before anything is opened, so that nobody is bothered with what cannot be sent.
     const asked = yield* ClientHandshake.makeRequest(parameters, options)
@@ -103,15 +103,10 @@ export const make = Effect.fnUntraced(function* (
       .pipe(Effect.catchTag("TransportError", ({ cause, message }) => new ConnectFailure({ cause, message })))
     transport.setNoDelay(options.tcpNoDelay)
 
-    const performed = Effect.gen(function* () {
-      const instead =
-        onConnecting === undefined ? undefined : yield* Session.ask(onConnecting(detailsOf(transport)))
-      const request = instead
-        ? yield* ClientHandshake.makeRequest(Session.replaced(parameters, instead), options)
-        : asked
-      return yield* ClientHandshake.perform(transport, request, { options, startedAt, timers })
-    })
-    const opened = yield* Effect.onError(performed, () => Effect.sync(() => transport.abort()))
+    const opened = yield* Effect.flatMap(
+      requestOn(transport, session, parameters, asked, options),
+      (request) => ClientHandshake.perform(transport, request, { options, startedAt, timers })
+    ).pipe(Effect.onError(() => Effect.sync(() => transport.abort())))
     const { core, response } = opened
     yield* Effect.addFinalizer((exit) =>
       core
@@ -135,22 +130,24 @@ export const make = Effect.fnUntraced(function* (
       Effect.failSync(() => new HandshakeTimeout({ message: "no response within openHandshakeTimeout" }))
     )
 
+  const openInScope = Effect.fnUntraced(function* <E, R>(url: string, session: Session.AnySession<E, R>) {
+    // A scope of its own: a connection that has ended leaves nothing in the caller's.
+    const scope = yield* Scope.fork(yield* Effect.scope)
+    const current = yield* options.get
+    const { channel, core } = yield* Effect.raceFirst(open(url, session, current), timeUp(current)).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+    core.holder = { onGone: () => Effect.runFork(Scope.close(scope, Exit.void)) }
+    if (core.isClosed) core.holder.onGone()
+    return channel
+  })
+
   const attempt = <E, R>(
     url: string,
     session: Session.AnySession<E, R>
   ): Effect.Effect<Channel, HandshakeError | E, R | Scope.Scope> =>
-    Effect.gen(function* () {
-      // A scope of its own: a connection that has ended leaves nothing in the caller's.
-      const scope = yield* Scope.fork(yield* Effect.scope)
-      const current = yield* options.get
-      const { channel, core } = yield* Effect.raceFirst(open(url, session, current), timeUp(current)).pipe(
-        Scope.provide(scope),
-        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
-      )
-      core.holder = { onGone: () => Effect.runFork(Scope.close(scope, Exit.void)) }
-      if (core.isClosed) core.holder.onGone()
-      return channel
-    }).pipe(
+    openInScope(url, session).pipe(
       Effect.mapError((reason) =>
         reason instanceof Session.ApplicationFailure
           ? reason.failure
@@ -166,6 +163,20 @@ export const make = Effect.fnUntraced(function* (
       session: Session.SessionParameters<EH, RH, EI, RI, EO, RO> = {}
     ) => attempt<EH | EI | EO, RH | RI | RO>(url, session)
   })
+})
+
+/** The request to send, once the application has seen the transport. */
+const requestOn = Effect.fnUntraced(function* <E, R>(
+  transport: Transport,
+  { onConnecting }: Session.AnySession<E, R>,
+  parameters: Session.RequestParameters,
+  asked: ClientHandshake.ClientRequest,
+  options: ClientOptions.ClientOptions
+) {
+  if (onConnecting === undefined) return asked
+  const instead = yield* Session.ask(onConnecting(detailsOf(transport)))
+  if (!instead) return asked
+  return yield* ClientHandshake.makeRequest(Session.replaced(parameters, instead), options)
 })
 
 /** A client with these options on the transports in context. */

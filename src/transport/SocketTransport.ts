@@ -4,7 +4,7 @@
  * A `Socket` is pulled, and tells neither addresses nor a half-close: facts are
  * absent, its end is the end of both directions, and aborting closes its scope.
  */
-import type { NonEmptyReadonlyArray } from "effect/Array"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
@@ -76,25 +76,28 @@ export const fromSocket = Effect.fnUntraced(function* (
     })
   )
 
-  const writeQueued = Effect.gen(function* () {
-    while (!isClosed) {
-      const [first, ...others] = queued
-      if (first === undefined) break
-      const chunks: NonEmptyReadonlyArray<Uint8Array> = [first, ...others]
+  const writeQueued: Effect.Effect<void, Socket.SocketError> = Effect.suspend(() => {
+    const chunks = queued
+    if (!isClosed && Arr.isReadonlyArrayNonEmpty(chunks)) {
       queued = []
-      yield* writer.writeAll(chunks)
-      for (const chunk of chunks) bufferedAmount -= chunk.length
+      const written = () => {
+        for (const chunk of chunks) bufferedAmount -= chunk.length
+        return writeQueued
+      }
+      return Effect.flatMap(writer.writeAll(chunks), written)
     }
     isWriting = false
-    if (isEnding) yield* endWriting
-    else if (!isClosed) listener?.onDrain()
-  }).pipe(Effect.catch((error) => Effect.sync(() => close(error))))
+    if (isEnding) return endWriting
+    if (!isClosed) listener?.onDrain()
+    return Effect.void
+  })
+  const writing = Effect.catch(writeQueued, (error) => Effect.sync(() => close(error)))
 
   const startWriting = (): void => {
     if (isWriting || isClosed) return
     isWriting = true
     // A writer that takes everything at once must not be told of within this call.
-    queueMicrotask(() => run(writeQueued))
+    queueMicrotask(() => run(writing))
   }
 
   yield* Effect.addFinalizer(() => Effect.sync(() => close(undefined)))
