@@ -39,11 +39,12 @@ import type { Timers } from "./Timers.ts"
 import {
   CloseTimeout,
   ConnectionClosed,
+  ended,
   fromViolation,
   invalidCall,
   PingTimeout,
   TransportFailure,
-  WebSocketError,
+  type WebSocketError,
   type WebSocketErrorReason
 } from "./WebSocketError.ts"
 
@@ -254,7 +255,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     const ending = this.#ending
     ending.isTransportEnding = true
     if (!this.#connection.wasClean && ending.failure === undefined && cause !== undefined) {
-      ending.failure = new WebSocketError({ reason: new TransportFailure({ cause }) })
+      ending.failure = ended(() => new TransportFailure({ cause }))
     }
     this.#connection.transportClosed()
     this.#held = undefined
@@ -396,12 +397,15 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   }
 
   pingTimeUp(): void {
-    this.#fail("autoPing", new PingTimeout({ message: "the peer did not answer an automatic ping in time" }))
+    this.#fail(
+      "autoPing",
+      () => new PingTimeout({ message: "the peer did not answer an automatic ping in time" })
+    )
   }
 
-  #fail(timeout: CloseFacts["timeout"], reason: WebSocketErrorReason): void {
+  #fail(timeout: CloseFacts["timeout"], makeReason: () => WebSocketErrorReason): void {
     this.#ending.timeout = timeout
-    this.#ending.failure = new WebSocketError({ reason })
+    this.#ending.failure = ended(makeReason)
     this.abort()
   }
 
@@ -464,7 +468,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
         this.#connection.localClose === undefined
           ? "a frame was not complete in time for the Close frame"
           : "the peer did not answer the Close frame in time"
-      this.#fail(step, new CloseTimeout({ message }))
+      this.#fail(step, () => new CloseTimeout({ message }))
     } else {
       this.#ending.timeout = step
       this.abort()
@@ -489,6 +493,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     }
     const { code, reason, wasClean } =
       state === "CloseSent" && localClose !== undefined ? { ...localClose, wasClean: false } : this.closeEvent
-    return new WebSocketError({ reason: new ConnectionClosed({ code, closeReason: reason, wasClean }) })
+    return ended(() => new ConnectionClosed({ code, closeReason: reason, wasClean }))
   }
 }

@@ -74,9 +74,9 @@ export class Inbox<Owner extends InboxOwner = InboxOwner> {
    */
   size = 0
   /**
-   * Let go of when it has ended and is empty, as streams keep it for longer: V8 makes some functions of Effect's streams
-   * in its old space, where they keep until a full collection what they refer to. That was the whole connection, and
-   * each young collection had to copy all that had ended since the last.
+   * Let go of when the inbox is empty and its end is known, as streams keep the inbox for longer: V8 makes some functions
+   * of Effect's streams in its old space, where they keep until a full collection what they refer to. That was the whole
+   * connection, and each young collection had to copy all that had ended since the last.
    */
   owner: Owner | undefined
 

@@ -141,7 +141,7 @@ class NodeTransport implements Transport, Turn.Participant {
   closed(): void {
     this.deliver()
     const listener = this.#listener
-    // Sockets may stay in memory until a full collection: not with all of the connection.
+    // Sockets may stay in memory until a full collection: not with the whole connection.
     this.#listener = undefined
     listener?.onClose(this.#error)
   }
@@ -161,10 +161,10 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   listen(listener: TransportListener): void {
+    if (this.#socket.closed) return this.#tellClosed(listener)
     const isFirst = this.#listener === undefined
     this.#listener = listener
-    if (this.#socket.closed) this.#tellClosed(listener)
-    else if (isFirst) this.#on("data", onData)
+    if (isFirst) this.#on("data", onData)
   }
 
   #tellClosed(listener: TransportListener): void {

@@ -110,6 +110,16 @@ describe.each(roles)("control frames of a %s", (role) => {
     })
   )
 
+  it.effect("pings and pongs that nobody asked for before the end are none", () =>
+    Effect.gen(function* () {
+      const { channel, faults } = yield* open(role)
+      yield* faults.reset
+      yield* channel.closed
+      assert.deepStrictEqual(yield* Stream.runCollect(channel.pings), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(channel.pongs), [])
+    })
+  )
+
   it.effect("of pings and pongs that nobody reads the last 16 are kept", () =>
     Effect.gen(function* () {
       const { channel, peer } = yield* open(role)

@@ -37,6 +37,22 @@ describe("WebSocketError", () => {
     assert.strictEqual(new Failure({ reason }).message, message)
   })
 
+  it("of a connection that has ended has no stack, whose calls would keep the connection", () => {
+    const { stackTraceLimit } = Error
+    const { reason, stack } = WebSocketError.fromViolation("FrameTooBig")
+    assert.notInclude(stack, "\n    at ")
+    assert.notInclude(reason.stack, "\n    at ")
+    assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
+    assert.throws(() =>
+      WebSocketError.ended(() => {
+        throw new Error("expected")
+      })
+    )
+    assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
+    // Of a call it tells where that was.
+    assert.include(WebSocketError.invalidCall("no").stack, "\n    at ")
+  })
+
   it("is made of each violation, with its status code and description", () => {
     const tags = {
       1002: "ProtocolViolation",

@@ -9,6 +9,7 @@ import * as Queue from "effect/Queue"
 import type { Transport } from "effect-websocket"
 import { NodeTransport } from "effect-websocket/node"
 import { settle } from "../support/apiSession.ts"
+import { collectGarbage } from "../support/memory.ts"
 import { rawServer, rawTcp } from "../support/node.ts"
 import { latin1, record } from "../support/nodeRecorder.ts"
 
@@ -302,6 +303,23 @@ describe("NodeTransport", () => {
       const late = record(transport)
       yield* late.hears("failure")
       assert.propertyVal(late.cause, "code", "ECONNRESET")
+    })
+  )
+
+  it.effect("keeps nobody whom it has told that it is closed", () =>
+    Effect.gen(function* () {
+      const { peer, transport } = yield* makePair
+      const first = new WeakRef(record(transport))
+      if (peer.socket instanceof Net.Socket) peer.socket.resetAndDestroy()
+      yield* first.deref()!.hears("failure")
+      const late = new WeakRef(record(transport))
+      yield* late.deref()!.hears("failure")
+      // What a WeakRef was made of or asked for is kept until the end of the turn.
+      yield* settle
+      collectGarbage()
+      assert.isUndefined(first.deref())
+      assert.isUndefined(late.deref())
+      assert.strictEqual(transport.bufferedAmount, 0)
     })
   )
 

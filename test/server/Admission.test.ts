@@ -53,6 +53,11 @@ describe("a place", () => {
       yield* Deferred.succeed(decisions[1]!, undefined)
       assert.strictEqual(yield* status(third), "101")
       assert.strictEqual(yield* status(yield* ask), "503")
+      // It is not given back once more.
+      first.drop()
+      second.drop()
+      yield* settle
+      assert.strictEqual(yield* status(yield* ask), "503")
     }).pipe(Effect.provide(layer()))
   )
 
