@@ -9,7 +9,8 @@ import { type Scenario, withConnections } from "./scenarios.ts"
 
 // Servers side by side. Options:
 //   --scenarios a,b     see scenarios.ts
-//   --peers ws,tcp      servers of servers/ to compare (`tcp` gets the same bytes without the protocol, `bare` checks nothing, `bare-effect` the same with a Stream)
+//   --peers ws,tcp      servers of servers/ to compare (`tcp` gets the same bytes without the protocol, `bare` checks nothing,
+//                       `bare-effect` the same with a Stream, `ws-effect` is `ws` beside Effect)
 //   --server name=cmd   a further server, which announces itself as `Announcement` says; may be repeated
 //   --rounds 6          rounds per scenario
 //   --connections 5000  connections in the scenarios of memory
