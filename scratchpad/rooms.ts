@@ -26,16 +26,15 @@ const Rooms = HttpRouter.add(
   "GET",
   "/rooms/:room",
   NodeWebSocketRoute.handler({
-    onOpen: (channel) =>
-      Effect.gen(function* () {
-        const { room = "" } = yield* HttpRouter.params
-        const members = yield* enter(room, channel)
-        yield* channel.send(`welcome to ${room}`)
-        // Who does not keep up is disconnected, so that nobody waits for them.
-        yield* Stream.runForEach(channel.messages, (message) =>
-          WebSocketChannel.broadcast(members, message, { close: 1013 })
-        )
-      })
+    onOpen: Effect.fn(function* (channel) {
+      const { room = "" } = yield* HttpRouter.params
+      const members = yield* enter(room, channel)
+      yield* channel.send(`welcome to ${room}`)
+      // Who does not keep up is disconnected, so that nobody waits for them.
+      yield* Stream.runForEach(channel.messages, (message) =>
+        WebSocketChannel.broadcast(members, message, { close: 1013 })
+      )
+    })
   })
 )
 

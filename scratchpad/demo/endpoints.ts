@@ -52,34 +52,31 @@ const echo = (channel: Channel) =>
  */
 const makeRoom = Effect.map(PubSub.sliding<PreparedMessage.PreparedMessage>(256), (room) => {
   const say = (text: string) => PubSub.publish(room, PreparedMessage.make(text))
-  return (channel: Channel) =>
-    Effect.gen(function* () {
-      const said = yield* PubSub.subscribe(room)
-      yield* Effect.forkScoped(Stream.runForEach(Stream.fromSubscription(said), channel.send))
-      yield* say(`${peerOf(channel)} has come`)
-      yield* Stream.runForEach(channel.messages, (message) =>
-        typeof message === "string" ? say(message) : Effect.void
-      ).pipe(Effect.ensuring(say(`${peerOf(channel)} has gone`)))
-    })
+  return Effect.fn(function* (channel: Channel) {
+    const said = yield* PubSub.subscribe(room)
+    yield* Effect.forkScoped(Stream.runForEach(Stream.fromSubscription(said), channel.send))
+    yield* say(`${peerOf(channel)} has come`)
+    yield* Stream.runForEach(channel.messages, (message) =>
+      typeof message === "string" ? say(message) : Effect.void
+    ).pipe(Effect.ensuring(say(`${peerOf(channel)} has gone`)))
+  })
 })
 
 /** Logs a connection's beginning and end, and tells the demo's page what was negotiated. */
-const introduced =
-  <E, R>(handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
-  (channel: Channel) =>
-    Effect.gen(function* () {
-      const name = `${channel.request?.path} ${peerOf(channel)}`
-      yield* Effect.log(`${name} opened`)
-      yield* Effect.forkDetach(
-        Effect.flatMap(channel.closed, ({ code, reason, wasClean }) =>
-          Effect.log(
-            `${name} closed ${wasClean ? "cleanly" : "uncleanly"}, code ${code}${reason && `: ${reason}`}`
-          )
+const introduced = <E, R>(handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
+  Effect.fn(function* (channel: Channel) {
+    const name = `${channel.request?.path} ${peerOf(channel)}`
+    yield* Effect.log(`${name} opened`)
+    yield* Effect.forkDetach(
+      Effect.flatMap(channel.closed, ({ code, reason, wasClean }) =>
+        Effect.log(
+          `${name} closed ${wasClean ? "cleanly" : "uncleanly"}, code ${code}${reason && `: ${reason}`}`
         )
       )
-      if (channel.subprotocol === demoProtocol) yield* channel.send(facts(channel))
-      yield* handler(channel)
-    })
+    )
+    if (channel.subprotocol === demoProtocol) yield* channel.send(facts(channel))
+    yield* handler(channel)
+  })
 
 const endpoint = <E, R>(path: `/${string}`, handler: (channel: Channel) => Effect.Effect<void, E, R>) =>
   HttpRouter.add(
