@@ -21,7 +21,7 @@ describe("connections that have ended are gone with the next young collection", 
         )
       )
       // Of both ends: they would take 7,000 bytes each.
-      assert.isBelow(yield* leftBy(Effect.asVoid(visit)), 5_500_000)
+      assert.isBelow(yield* leftBy(Effect.asVoid(visit)), 5_000_000)
     })
   )
 })
