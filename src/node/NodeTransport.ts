@@ -92,10 +92,13 @@ class NodeTransport implements Transport, Turn.Participant {
   #isPaused = false
   // The peer's end came while nobody was to be told.
   #isEndUntold = false
+  // Who listens from now on is told at once. Not yet while the socket is closed and has not said so.
+  #isClosed: boolean
 
   constructor(socket: Duplex, local: NetAddress.SocketAddress | undefined) {
     this.#socket = socket
     this.#local = local
+    this.#isClosed = socket.closed
     if (socket instanceof Socket) {
       // Node forgets it when the socket closes, but keeps the peer's once it was asked for that.
       this.#local ??= { native: socket.localAddress, port: socket.localPort }
@@ -140,6 +143,7 @@ class NodeTransport implements Transport, Turn.Participant {
 
   closed(): void {
     this.deliver()
+    this.#isClosed = true
     const listener = this.#listener
     // Sockets may stay in memory until a full collection: not with the whole connection.
     this.#listener = undefined
@@ -161,7 +165,7 @@ class NodeTransport implements Transport, Turn.Participant {
   }
 
   listen(listener: TransportListener): void {
-    if (this.#socket.closed) return this.#tellClosed(listener)
+    if (this.#isClosed) return this.#tellClosed(listener)
     const isFirst = this.#listener === undefined
     this.#listener = listener
     if (isFirst) this.#on("data", onData)

@@ -306,6 +306,21 @@ describe("NodeTransport", () => {
     })
   )
 
+  it.effect("a listener that takes over from another while the socket closes is told, once and why", () =>
+    Effect.gen(function* () {
+      const { socket, transport } = yield* makePair
+      const first = record(transport)
+      const error = new Error("expected")
+      socket.destroy(error)
+      const second = record(transport)
+      yield* second.hears("failure")
+      yield* settle
+      assert.strictEqual(second.cause, error)
+      assert.deepStrictEqual(second.told, ["failure"])
+      assert.deepStrictEqual(first.told, [])
+    })
+  )
+
   it.effect("keeps nobody whom it has told that it is closed", () =>
     Effect.gen(function* () {
       const { peer, transport } = yield* makePair
