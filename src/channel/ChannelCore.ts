@@ -39,14 +39,14 @@ import type { Timers } from "./Timers.ts"
 import {
   CloseTimeout,
   ConnectionClosed,
-  ended,
   fromViolation,
   invalidCall,
   PingTimeout,
   TransportFailure,
-  type WebSocketError,
+  WebSocketError,
   type WebSocketErrorReason
 } from "./WebSocketError.ts"
+import { withoutStack } from "./withoutStack.ts"
 
 export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions {
   readonly closeHandshakeTimeout: Duration.Duration
@@ -54,6 +54,9 @@ export interface ChannelCoreOptions extends ConnectionOptions, HeartbeatOptions 
   readonly maxReceiveBufferSize: number
   readonly maxControlFramesPerSecond: number
 }
+
+const failureOf = (makeReason: () => WebSocketErrorReason): WebSocketError =>
+  withoutStack(() => new WebSocketError({ reason: makeReason() }))
 
 /** Who holds something for a connection. */
 export interface Holder {
@@ -87,7 +90,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
   #isPaused = false
   // Chunks that came in spite of the pause.
   #held: Array<Uint8Array> | undefined
-  // Once there is something to be known of the end.
+  // Once there is something to be known of the end, or someone asks.
   #endingIfAny: Ending | undefined
 
   constructor(options: {
@@ -255,7 +258,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     const ending = this.#ending
     ending.isTransportEnding = true
     if (!this.#connection.wasClean && ending.failure === undefined && cause !== undefined) {
-      ending.failure = ended(() => new TransportFailure({ cause }))
+      ending.failure = failureOf(() => new TransportFailure({ cause }))
     }
     this.#connection.transportClosed()
     this.#held = undefined
@@ -405,7 +408,7 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
 
   #fail(timeout: CloseFacts["timeout"], makeReason: () => WebSocketErrorReason): void {
     this.#ending.timeout = timeout
-    this.#ending.failure = ended(makeReason)
+    this.#ending.failure = failureOf(makeReason)
     this.abort()
   }
 
@@ -493,6 +496,6 @@ export class ChannelCore implements TransportListener, ConnectionEvents, InboxOw
     }
     const { code, reason, wasClean } =
       state === "CloseSent" && localClose !== undefined ? { ...localClose, wasClean: false } : this.closeEvent
-    return ended(() => new ConnectionClosed({ code, closeReason: reason, wasClean }))
+    return failureOf(() => new ConnectionClosed({ code, closeReason: reason, wasClean }))
   }
 }

@@ -64,7 +64,7 @@ const none: Traffic = { wireOctets: 0, payloadOctets: 0, messageOctets: 0, frame
 // Peers choose among a thousand codes: that must not make a thousand series.
 const codeLabel = (code: number): string => (code >= 4000 ? "4xxx" : code >= 3000 ? "3xxx" : String(code))
 
-const count = (role: Opened["role"], change: number) =>
+const changeOpen = (role: Opened["role"], change: number) =>
   Metric.modify(Metric.withAttributes(open, { role }), change)
 
 interface Reporter extends Linked<Reporter> {
@@ -73,7 +73,7 @@ interface Reporter extends Linked<Reporter> {
 }
 
 /** Adds to the counters what is new since `then`. */
-const add = Effect.fnUntraced(function* (
+const addTraffic = Effect.fnUntraced(function* (
   attributes: { readonly role: Opened["role"]; readonly direction: "received" | "sent" },
   now: Traffic,
   then: Traffic
@@ -95,8 +95,8 @@ const makeReporter = ({ core, role }: Opened): Reporter => {
     const then = before
     before = now
     return Effect.all([
-      add({ role, direction: "received" }, now.received, then.received),
-      add({ role, direction: "sent" }, now.sent, then.sent),
+      addTraffic({ role, direction: "received" }, now.received, then.received),
+      addTraffic({ role, direction: "sent" }, now.sent, then.sent),
       now.roundTripTime === undefined || now.roundTripTime === then.roundTripTime
         ? Effect.void
         : Metric.update(Metric.withAttributes(roundTrip, { role }), now.roundTripTime)
@@ -124,14 +124,14 @@ export const layer = (options: { readonly interval?: Duration.Input } = {}): Lay
         const { code } = yield* core.closed
         reporters.delete(reporter)
         yield* reporter.report
-        yield* count(role, -1)
+        yield* changeOpen(role, -1)
         yield* Metric.update(Metric.withAttributes(closed, { role, code: codeLabel(code) }), 1)
       })
       return Effect.fnUntraced(function* (opened: Opened) {
         const { core, role } = opened
         const reporter = makeReporter(opened)
         reporters.add(reporter)
-        yield* count(role, 1)
+        yield* changeOpen(role, 1)
         yield* Metric.update(Metric.withAttributes(handshake, { role }), core.statistics.handshake.duration)
         yield* Effect.forkDetach(reportEnd(opened, reporter))
       })

@@ -1,6 +1,6 @@
 /**
  * How a channel ends: who ends it and why, and the time that a step of it may take. Made when the end begins, or
- * someone waits for it.
+ * someone asks or waits for it.
  */
 import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
@@ -10,7 +10,7 @@ import type { CloseEvent, CloseFacts } from "./CloseEvent.ts"
 import type { Timer, Timers } from "./Timers.ts"
 import type { WebSocketError } from "./WebSocketError.ts"
 
-/** What takes time. */
+/** A step of the end that has its time. */
 export type EndingStep = "closeHandshake" | "transportEnd"
 
 export class Ending {
@@ -34,7 +34,7 @@ export class Ending {
   // Made when someone waits for the end.
   #closed: Deferred.Deferred<CloseEvent> | undefined
 
-  /** From now on `step` may take so long, and no other; nothing, where it has begun. */
+  /** From now on `step` may take so long, and no other has its time. Does nothing where this step has begun. */
   begin(step: EndingStep, limit: Duration.Duration, timers: Timers, onTimeUp: () => void): void {
     if (this.#step === step) return
     this.#step = step

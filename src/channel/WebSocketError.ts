@@ -7,6 +7,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Violation from "../frame/Violation.ts"
+import { withoutStack } from "./withoutStack.ts"
 
 /** The peer broke a rule of the protocol; the connection failed with 1002. */
 export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("ProtocolViolation", {
@@ -104,37 +105,24 @@ export class WebSocketError extends Schema.TaggedError<WebSocketError>()("WebSoc
   }
 }
 
-/**
- * The error of a connection that was ended by its peer, the network or the time. It has no stack: that would tell of
- * this package alone, and keep the connection for as long as the error is kept.
- */
-export const ended = (makeReason: () => WebSocketErrorReason): WebSocketError => {
-  const { stackTraceLimit } = Error
-  // Unlike an assignment it does not throw where the intrinsics are frozen.
-  Reflect.set(Error, "stackTraceLimit", 0)
-  try {
-    return new WebSocketError({ reason: makeReason() })
-  } finally {
-    Reflect.set(Error, "stackTraceLimit", stackTraceLimit)
-  }
-}
-
 /** The error for a violation, with the status code that the table gives it. */
 export const fromViolation = (violation: Violation.Violation): WebSocketError =>
-  ended(() => {
-    const message = Violation.description(violation)
-    const code = Violation.statusCode(violation)
-    switch (code) {
-      case 1002:
-        return new ProtocolViolation({ violation, code, message })
-      case 1007:
-        return new InvalidPayload({ violation, code, message })
-      case 1008:
-        return new PolicyViolation({ violation, code, message })
-      case 1009:
-        return new MessageTooBig({ violation, code, message })
-    }
-  })
+  withoutStack(() => new WebSocketError({ reason: reasonOf(violation) }))
+
+const reasonOf = (violation: Violation.Violation): WebSocketErrorReason => {
+  const message = Violation.description(violation)
+  const code = Violation.statusCode(violation)
+  switch (code) {
+    case 1002:
+      return new ProtocolViolation({ violation, code, message })
+    case 1007:
+      return new InvalidPayload({ violation, code, message })
+    case 1008:
+      return new PolicyViolation({ violation, code, message })
+    case 1009:
+      return new MessageTooBig({ violation, code, message })
+  }
+}
 
 /** The error of a call that the protocol does not allow. */
 export const invalidCall = (message: string): WebSocketError =>

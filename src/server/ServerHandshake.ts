@@ -235,8 +235,10 @@ export class ServerHandshake<R> implements TransportListener, OpenHandshake {
   }
 
   #asked(): void {
-    if (this.#opened !== undefined && this.#place !== undefined) {
-      this.#connection.onOpened(this.#opened, this.#place)
+    const place = this.#place
+    if (this.#opened !== undefined && place !== undefined) {
+      this.#place = undefined
+      this.#connection.onOpened(this.#opened, place)
     }
     // What was to decide was interrupted.
     else if (this.#state === "Asking") this.#end(undefined)

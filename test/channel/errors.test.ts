@@ -4,6 +4,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Violation, WebSocketError } from "effect-websocket"
+import { withoutStack } from "../../src/channel/withoutStack.ts"
 
 const {
   CloseTimeout,
@@ -44,7 +45,7 @@ describe("WebSocketError", () => {
     assert.notInclude(reason.stack, "\n    at ")
     assert.strictEqual(Error.stackTraceLimit, stackTraceLimit)
     assert.throws(() =>
-      WebSocketError.ended(() => {
+      withoutStack(() => {
         throw new Error("expected")
       })
     )
